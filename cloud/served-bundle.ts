@@ -1,0 +1,67 @@
+import type { Bundle } from '../shared/bundle/index.ts';
+import { OfframpError } from '../shared/errors.ts';
+import { bundleTag } from '../shared/protocol/index.ts';
+import { type SegmentGraph, segmentGraph } from '../shared/runtime/index.ts';
+
+/** A bundle as the server uses it: where work may enter it, and what a row weighs there. */
+export interface ServedBundle {
+  readonly id: string;
+  readonly digest: string;
+  readonly tag: number;
+  readonly bundle: Bundle;
+  readonly classes: number;
+  readonly graphs: readonly SegmentGraph[];
+  /** Largest row that may arrive, in bytes, over all cuts. */
+  readonly maxRowBytes: number;
+}
+
+export function serveBundle(bundle: Bundle): ServedBundle {
+  const { id, classes, input, segments } = bundle.manifest;
+  const graphs = segments.map((_, index) => segmentGraph(bundle, index));
+  const cuts = Array.from({ length: segments.length - 1 }, (_, index) => index + 1);
+  const maxRowBytes = Math.max(elements(input.shape), ...cuts.map((cut) => bundle.codec(cut).maxBytes));
+  const { digest } = bundle;
+  return { id, digest, tag: bundleTag(digest), bundle, classes: classes.length, graphs, maxRowBytes };
+}
+
+/** Bytes of one row of the tensor that enters at `cut`: the image at 0, the codes of the cut otherwise. */
+export function rowElements({ bundle }: ServedBundle, cut: number): number {
+  const segment = bundle.manifest.segments[cut];
+  if (segment !== undefined) return elements(segment.input.shape);
+  throw cutUnsupported(bundle.manifest.id, cut, bundle.manifest.segments.length);
+}
+
+/**
+ * Turns the rows of a request into the tensor that enters at `cut`, uint8 [rows, ...].
+ * @throws OfframpError CUT_UNSUPPORTED, CODES_CORRUPT, TENSOR_INVALID.
+ */
+export function decodeRows(
+  served: ServedBundle,
+  cut: number,
+  rows: readonly Uint8Array[],
+): Uint8Array<ArrayBuffer> {
+  const size = rowElements(served, cut);
+  const tensor = new Uint8Array(rows.length * size);
+  for (const [index, row] of rows.entries()) {
+    if (cut > 0) served.bundle.codec(cut).decodeInto(row, tensor, index * size);
+    else if (row.length === size) tensor.set(row, index * size);
+    else {
+      throw new OfframpError(
+        'TENSOR_INVALID',
+        `Row ${index} has ${row.length} bytes, the image of ${served.id} has ${size}`,
+      );
+    }
+  }
+  return tensor;
+}
+
+function cutUnsupported(id: string, cut: number, segments: number): OfframpError {
+  return new OfframpError(
+    'CUT_UNSUPPORTED',
+    `Bundle ${id} has no cut ${cut}; the server takes 0 to ${segments - 1}`,
+  );
+}
+
+function elements(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}

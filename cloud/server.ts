@@ -1,0 +1,210 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { systemClock } from '../shared/clock.ts';
+import { OfframpError } from '../shared/errors.ts';
+import { maxHeaderBytes, subprotocol } from '../shared/protocol/index.ts';
+import type { Runner } from '../shared/runtime/index.ts';
+import type { BatcherLimits } from './batcher.ts';
+import { Engine } from './engine.ts';
+import { CloudMetrics } from './metrics.ts';
+import type { ServedBundle } from './served-bundle.ts';
+import { Session, type SessionHost, type SessionLimits } from './session.ts';
+import { tokenCheck } from './tokens.ts';
+import { attach, listenError, wsTransport } from './ws-transport.ts';
+
+export interface CloudLimits extends BatcherLimits, Omit<SessionLimits, 'maxFrameBytes'> {
+  readonly maxConnections: number;
+  /** How long a drain waits for requests in flight before it closes their connections. */
+  readonly drainMs: number;
+}
+
+export const defaultCloudLimits: CloudLimits = {
+  maxBatchRows: 64,
+  maxQueuedRows: 4096,
+  credits: 64,
+  heartbeatMs: 5000,
+  helloTimeoutMs: 5000,
+  maxUnsentBytes: 4 * 1024 * 1024,
+  maxConnections: 1024,
+  drainMs: 10_000,
+};
+
+export interface CloudOptions {
+  readonly host: string;
+  /** 0 takes any free port; the one taken is in `url`. */
+  readonly port: number;
+  readonly tokens: readonly string[];
+  readonly bundles: readonly ServedBundle[];
+  readonly runner: Runner;
+  readonly limits: CloudLimits;
+  readonly version: string;
+  readonly logger: FastifyBaseLogger;
+}
+
+const goingAway = 1001;
+
+/** The cloud server: WebSocket protocol, health and metrics on one port. */
+export class CloudServer {
+  readonly #options: CloudOptions;
+  readonly #engine: Engine;
+  readonly #metrics: CloudMetrics;
+  readonly #sessions = new Map<Session, WebSocket>();
+  readonly #wss: WebSocketServer;
+  readonly #app: FastifyInstance;
+  readonly #host: SessionHost;
+  #draining = false;
+  #url = '';
+
+  private constructor(options: CloudOptions) {
+    const { bundles, limits, runner, logger } = options;
+    this.#options = options;
+    const authorised = tokenCheck(options.tokens, options.host);
+    this.#metrics = new CloudMetrics(runner.provider, {
+      load: () => this.#engine.load,
+      connections: () => this.#sessions.size,
+    });
+    this.#engine = new Engine(runner, systemClock, limits, this.#metrics);
+    const maxRowBytes = Math.max(...bundles.map((served) => served.maxRowBytes));
+    const maxFrameBytes = maxHeaderBytes + limits.maxBatchRows * maxRowBytes;
+    this.#wss = new WebSocketServer({ noServer: true, maxPayload: maxFrameBytes, perMessageDeflate: false });
+    this.#host = {
+      serverName: `offramp/${options.version}`,
+      bundles,
+      limits: { ...limits, maxFrameBytes },
+      clock: systemClock,
+      load: () => this.#engine.load,
+      authorised,
+      submit: (work) => this.#engine.submit(work),
+      onRefused: (code) => this.#metrics.onRefused(code),
+      onReady: (session, agent) => {
+        logger.info({ agent, connections: this.#sessions.size }, 'device connected');
+        if (this.#draining) session.goAway('draining');
+      },
+    };
+    this.#app = this.#routes();
+  }
+
+  /**
+   * Starts listening.
+   * @throws OfframpError CONFIG_INVALID (no token off loopback), PORT_IN_USE.
+   */
+  static async start(options: CloudOptions): Promise<CloudServer> {
+    const server = new CloudServer(options);
+    server.#app.server.on('upgrade', (request, socket, head) => server.#upgrade(request, socket, head));
+    try {
+      server.#url = await server.#app.listen({ host: options.host, port: options.port });
+    } catch (thrown) {
+      throw listenError(thrown, options.host, options.port);
+    }
+    return server;
+  }
+
+  /** Where it listens, for instance `http://127.0.0.1:8080`; devices connect to the same with `ws:`. */
+  get url(): string {
+    return this.#url;
+  }
+
+  /**
+   * Stops without losing a request: readiness turns false, devices are told to go elsewhere, what is in flight is answered,
+   * and only then connections close. What is still unanswered after `drainMs` is given up; returns how many requests that were.
+   */
+  async drain(): Promise<number> {
+    this.#draining = true;
+    for (const session of this.#sessions.keys()) session.goAway('draining');
+    const deadline = systemClock.now() + this.#options.limits.drainMs;
+    while (this.#sessions.size > 0 && systemClock.now() < deadline) {
+      await new Promise<void>((resolve) => systemClock.schedule(10, resolve));
+    }
+    const lost = [...this.#sessions.keys()].reduce((sum, session) => sum + session.inFlight, 0);
+    await this.#app.close();
+    return lost;
+  }
+
+  #routes(): FastifyInstance {
+    const { logger, bundles, runner } = this.#options;
+    const app = fastify({
+      loggerInstance: logger,
+      disableRequestLogging: true,
+      bodyLimit: 1024,
+      requestTimeout: 10_000,
+      connectionTimeout: 0,
+      keepAliveTimeout: 10_000,
+    });
+    app.get('/livez', () => ({ live: true }));
+    app.get('/readyz', (_request, reply) => {
+      reply.code(this.#draining ? 503 : 200);
+      return {
+        ready: !this.#draining,
+        provider: runner.provider,
+        bundles: bundles.map(({ id, digest }) => ({ id, digest })),
+      };
+    });
+    app.get('/metrics', async (_request, reply) => {
+      reply.type(this.#metrics.registry.contentType);
+      return this.#metrics.registry.metrics();
+    });
+    app.setNotFoundHandler((request, reply) => {
+      reply.code(404);
+      return {
+        error: {
+          code: 'NOT_FOUND',
+          message: `No ${request.method} ${request.url} here; see docs/operating.md`,
+        },
+      };
+    });
+    // An open WebSocket keeps the HTTP server from closing.
+    app.addHook('preClose', async () => {
+      for (const socket of this.#sessions.values()) socket.close(goingAway, 'server stopped');
+      this.#wss.close();
+    });
+    return app;
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // A peer may vanish between its request and our answer.
+    socket.on('error', () => {});
+    const refusal = this.#upgradeRefusal(request);
+    if (refusal === undefined) {
+      this.#wss.handleUpgrade(request, socket, head, (upgraded) => this.#open(upgraded));
+    } else {
+      this.#reject(socket, refusal);
+    }
+  }
+
+  /** Cheap checks first, each with its HTTP status; the hello does the rest. */
+  #upgradeRefusal(request: IncomingMessage): OfframpError | undefined {
+    if (this.#draining) return new OfframpError('DRAINING', 'This server is stopping');
+    if (this.#sessions.size >= this.#options.limits.maxConnections) {
+      const message = `${this.#sessions.size} connections are open, no more are taken`;
+      return new OfframpError('TOO_MANY_CONNECTIONS', message);
+    }
+    const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
+    if (offered.includes(subprotocol)) return undefined;
+    const message = `Expected the WebSocket subprotocol ${subprotocol}, got ${offered.join(', ') || 'none'}`;
+    return new OfframpError('PROTOCOL_UNSUPPORTED', message);
+  }
+
+  #open(socket: WebSocket): void {
+    const session = new Session(this.#host, wsTransport(socket));
+    this.#sessions.set(session, socket);
+    const events = {
+      onMessage: (message: Uint8Array) => session.onMessage(message),
+      onClose: () => {
+        this.#sessions.delete(session);
+        session.onClose();
+      },
+    };
+    attach(socket, events, this.#options.limits.heartbeatMs, (bytes) => this.#metrics.onReceived(bytes));
+  }
+
+  #reject(socket: Duplex, error: OfframpError): void {
+    this.#metrics.onRefused(error.code);
+    const body = JSON.stringify({ error: { code: error.code, message: error.message } });
+    socket.end(
+      `HTTP/1.1 ${error.httpStatus} ${error.code}\r\nContent-Type: application/json\r\n` +
+        `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    );
+  }
+}

@@ -1,0 +1,226 @@
+import type { Clock } from '../shared/clock.ts';
+import { OfframpError } from '../shared/errors.ts';
+import {
+  decodeFrame,
+  encodeError,
+  encodeGoaway,
+  encodeResult,
+  encodeWelcome,
+  type Frame,
+  type Hello,
+  type InferRequest,
+  type Load,
+  parseHello,
+  parseInfer,
+  type Transport,
+  type TransportEvents,
+  type Welcome,
+} from '../shared/protocol/index.ts';
+import type { Work } from './engine.ts';
+import type { ServedBundle } from './served-bundle.ts';
+
+export interface SessionLimits {
+  /** Requests in flight per connection; announced as `credits`. */
+  readonly credits: number;
+  readonly maxFrameBytes: number;
+  readonly heartbeatMs: number;
+  /** A peer that has not said a valid hello by then is disconnected. */
+  readonly helloTimeoutMs: number;
+  /** A peer that lets this much pile up unread is disconnected. */
+  readonly maxUnsentBytes: number;
+}
+
+/** What a session needs of the server around it. */
+export interface SessionHost {
+  readonly serverName: string;
+  readonly bundles: readonly ServedBundle[];
+  readonly limits: SessionLimits;
+  readonly clock: Clock;
+  load(): Load;
+  authorised(token: string | undefined): boolean;
+  submit(work: Work): () => void;
+  /** Counts a refusal by its code. */
+  onRefused(code: OfframpError['code']): void;
+  onReady(session: Session, agent: string): void;
+}
+
+/** Close codes of RFC 6455 section 7.4.1. */
+const normalClosure = 1000;
+const internalError = 1011;
+const policyViolation = 1008;
+
+/**
+ * The server's side of one connection: checks the hello, then matches requests to answers. Knows no socket; a transport
+ * carries its bytes.
+ */
+export class Session implements TransportEvents {
+  readonly #host: SessionHost;
+  readonly #transport: Transport;
+  /** Requests without an answer yet, with what drops them from the queue. */
+  readonly #inFlight = new Map<number, () => void>();
+  readonly #byTag: ReadonlyMap<number, ServedBundle>;
+  readonly #cancelHelloTimeout: () => void;
+  #state: 'awaiting-hello' | 'ready' | 'closed' = 'awaiting-hello';
+
+  constructor(host: SessionHost, transport: Transport) {
+    this.#host = host;
+    this.#transport = transport;
+    this.#byTag = new Map(host.bundles.map((served) => [served.tag, served]));
+    const { helloTimeoutMs } = host.limits;
+    this.#cancelHelloTimeout = host.clock.schedule(helloTimeoutMs, () => {
+      this.#fail(new OfframpError('HELLO_TIMEOUT', `No hello within ${helloTimeoutMs} ms of connecting`));
+    });
+  }
+
+  get inFlight(): number {
+    return this.#inFlight.size;
+  }
+
+  onMessage(message: Uint8Array): void {
+    if (this.#state === 'closed') return;
+    try {
+      this.#onFrame(decodeFrame(message));
+    } catch (thrown) {
+      this.#fail(OfframpError.from(thrown));
+    }
+  }
+
+  onClose(): void {
+    this.#state = 'closed';
+    this.#cancelHelloTimeout();
+    for (const drop of this.#inFlight.values()) drop();
+    this.#inFlight.clear();
+  }
+
+  /** Asks the device to finish here and send new work elsewhere. What is under way is still answered. */
+  goAway(reason: string): void {
+    if (this.#state === 'ready') this.#transport.send(encodeGoaway(reason));
+    else this.close('draining');
+  }
+
+  close(reason: string): void {
+    this.#transport.close(normalClosure, reason);
+  }
+
+  #onFrame(frame: Frame): void {
+    if (this.#state === 'awaiting-hello') {
+      if (frame.type !== 'hello') {
+        throw new OfframpError('HELLO_INVALID', `The first frame is '${frame.type}', expected 'hello'`);
+      }
+      this.#greet(parseHello(frame.header));
+      return;
+    }
+    if (frame.type !== 'infer') {
+      throw new OfframpError('FRAME_INVALID', `A device sends 'infer' after its hello, got '${frame.type}'`);
+    }
+    this.#infer(frame);
+  }
+
+  #greet(hello: Hello): void {
+    const { serverName, bundles, limits } = this.#host;
+    if (!this.#host.authorised(hello.token)) {
+      const got = hello.token === undefined ? 'no token' : 'a token that is not known';
+      throw new OfframpError(
+        'UNAUTHORIZED',
+        `The hello carries ${got}; this server asks for one of its tokens`,
+      );
+    }
+    for (const claim of hello.bundles) checkClaim(claim, bundles);
+    this.#cancelHelloTimeout();
+    this.#state = 'ready';
+    const welcome: Welcome = {
+      server: serverName,
+      bundles: bundles.map(({ id, digest }) => ({ id, digest })),
+      credits: limits.credits,
+      maxFrameBytes: limits.maxFrameBytes,
+      heartbeatMs: limits.heartbeatMs,
+      load: this.#host.load(),
+    };
+    this.#transport.send(encodeWelcome(welcome));
+    this.#host.onReady(this, hello.agent);
+  }
+
+  #infer(frame: Frame): void {
+    if (frame.id === 0)
+      throw new OfframpError('FRAME_INVALID', 'An infer frame with id 0, expected 1 or more');
+    if (this.#inFlight.has(frame.id)) {
+      // Answering it would end the wait of the request that holds the id, so the connection has to go.
+      throw new OfframpError('DUPLICATE_REQUEST', `Request id ${frame.id} is already in flight`);
+    }
+    try {
+      this.#accept(frame.id, parseInfer(frame));
+    } catch (thrown) {
+      this.#refuse(frame.id, OfframpError.from(thrown));
+    }
+  }
+
+  #accept(id: number, request: InferRequest): void {
+    const served = this.#byTag.get(request.bundleTag);
+    if (served === undefined) {
+      const tag = request.bundleTag.toString(16).padStart(8, '0');
+      throw new OfframpError('BUNDLE_NOT_FOUND', `No bundle here has a digest that begins with ${tag}`);
+    }
+    const { credits } = this.#host.limits;
+    if (this.#inFlight.size >= credits) {
+      throw new OfframpError(
+        'CREDIT_EXCEEDED',
+        `${credits} requests are in flight, this connection has no more credits`,
+      );
+    }
+    // Both callbacks come later, never from inside submit, so the entry below is there when they look for it.
+    const drop = this.#host.submit({
+      served,
+      cut: request.cut,
+      rows: request.rows,
+      budgetMs: request.budgetMs,
+      onResult: (result) => this.#answer(id, () => encodeResult({ id, ...result })),
+      onError: (error) => {
+        this.#host.onRefused(error.code);
+        this.#answer(id, () => encodeError(id, error));
+      },
+    });
+    this.#inFlight.set(id, drop);
+  }
+
+  #answer(id: number, encode: () => Uint8Array): void {
+    if (!this.#inFlight.delete(id)) return;
+    this.#send(encode());
+  }
+
+  #refuse(id: number, error: OfframpError): void {
+    this.#host.onRefused(error.code);
+    this.#send(encodeError(id, error));
+  }
+
+  #send(message: Uint8Array): void {
+    const { maxUnsentBytes } = this.#host.limits;
+    if (this.#transport.bufferedBytes > maxUnsentBytes) {
+      this.#host.onRefused('SLOW_PEER');
+      this.#transport.close(policyViolation, `more than ${maxUnsentBytes} bytes unread`);
+      this.onClose();
+      return;
+    }
+    this.#transport.send(message);
+  }
+
+  #fail(error: OfframpError): void {
+    if (this.#state === 'closed') return;
+    this.#host.onRefused(error.code);
+    this.#transport.send(encodeError(0, error));
+    this.#transport.close(error.closeCode ?? internalError, error.code);
+    this.onClose();
+  }
+}
+
+function checkClaim(claim: Hello['bundles'][number], bundles: readonly ServedBundle[]): void {
+  const own = bundles.find(({ id }) => id === claim.id);
+  if (own === undefined) {
+    const known = bundles.map(({ id }) => id).join(', ');
+    throw new OfframpError('BUNDLE_NOT_FOUND', `This server has no bundle '${claim.id}'; it has ${known}`);
+  }
+  if (own.digest === claim.digest) return;
+  throw new OfframpError(
+    'BUNDLE_DIGEST_MISMATCH',
+    `Bundle '${claim.id}' has digest ${claim.digest} on the device and ${own.digest} on the server; install the same bundle on both`,
+  );
+}

@@ -1,0 +1,62 @@
+import type { WebSocket } from 'ws';
+import { OfframpError } from '../shared/errors.ts';
+import type { Transport, TransportEvents } from '../shared/protocol/index.ts';
+
+/** Wraps a server-side `ws` socket. `send` does not copy: the frame must not change after it was handed over. */
+export function wsTransport(socket: WebSocket): Transport {
+  return {
+    get bufferedBytes() {
+      return socket.bufferedAmount;
+    },
+    send(message) {
+      if (socket.readyState === socket.OPEN) socket.send(message);
+    },
+    close(code, reason) {
+      socket.close(code, reason);
+    },
+  };
+}
+
+/** Hands the socket's messages and its end to `events`, and drops a peer that no longer answers pings. */
+export function attach(
+  socket: WebSocket,
+  events: TransportEvents,
+  heartbeatMs: number,
+  onBytes: (bytes: number) => void,
+): void {
+  let heard = true;
+  const heartbeat = setInterval(() => {
+    if (!heard) {
+      socket.terminate();
+      return;
+    }
+    heard = false;
+    socket.ping();
+  }, heartbeatMs);
+  socket.on('pong', () => {
+    heard = true;
+  });
+  socket.on('message', (data, isBinary) => {
+    heard = true;
+    // With ws's default binaryType a message is one Buffer.
+    const message = data as Buffer;
+    onBytes(message.length);
+    if (isBinary) events.onMessage(message);
+    else socket.close(1003, 'binary messages only');
+  });
+  // ws closes the socket itself after a protocol violation; the peer's fault is no reason to fall over.
+  socket.on('error', () => {});
+  socket.once('close', (code, reason) => {
+    clearInterval(heartbeat);
+    events.onClose(code, reason.toString());
+  });
+}
+
+/** Turns what `listen` throws into words. */
+export function listenError(thrown: unknown, host: string, port: number): OfframpError {
+  if (thrown instanceof Error && 'code' in thrown && thrown.code === 'EADDRINUSE') {
+    const message = `Port ${port} on ${host} is taken by another process; choose another with --port, or 0 for any`;
+    return new OfframpError('PORT_IN_USE', message, { cause: thrown });
+  }
+  return OfframpError.from(thrown);
+}

@@ -1,0 +1,211 @@
+import type { Bundle } from '../../shared/bundle/index.ts';
+import type { Clock } from '../../shared/clock.ts';
+import { OfframpError } from '../../shared/errors.ts';
+import { decideExit, type ExitDecision } from '../../shared/exits/index.ts';
+import { bundleTag } from '../../shared/protocol/index.ts';
+import { type Runner, segmentKey } from '../../shared/runtime/index.ts';
+import type { Answer, Route, StageTimes } from './answer.ts';
+import type { OffloadResult } from './connection.ts';
+import type { CloudLink } from './uplink.ts';
+
+export interface AgentOptions {
+  readonly bundle: Bundle;
+  /** Runs the device's segments. */
+  readonly runner: Runner;
+  /** Absent on a device that never offloads: then every image that is not confident is answered degraded. */
+  readonly cloud?: CloudLink;
+  readonly clock: Clock;
+  /** Number of segments the device runs, 1 to all of them (edge-only). */
+  readonly cut: number;
+  readonly defaultBudgetMs: number;
+  /** Images under way at once; beyond it `classify` refuses with BUSY. */
+  readonly maxInFlight: number;
+}
+
+export interface ClassifyOptions {
+  /** Milliseconds for the answer, from the call on. */
+  readonly budgetMs?: number;
+}
+
+/** An exit's decision and the device segment it was taken at. */
+interface DeviceOutcome {
+  readonly decision: ExitDecision;
+  readonly exit: number;
+  /** Codes to send, unless the image leaves on the device. */
+  readonly codes: Uint8Array | undefined;
+}
+
+/** Time stamps of one image's way on the agent's clock, milliseconds. */
+interface Stopwatch {
+  readonly startedAtMs: number;
+  deviceMs: number;
+  exitMs: number;
+  encodeMs: number;
+}
+
+/**
+ * The edge agent's core: runs the device's segments, lets confident images leave, sends the codes of the others to the cloud
+ * and always answers. Knows neither Node nor a browser; runner, cloud link and clock come from its host.
+ */
+export class Agent {
+  readonly #options: AgentOptions;
+  #inFlight = 0;
+
+  /** @throws OfframpError CUT_UNSUPPORTED. */
+  constructor(options: AgentOptions) {
+    const { segments, id } = options.bundle.manifest;
+    if (!Number.isInteger(options.cut) || options.cut < 1 || options.cut > segments.length) {
+      throw new OfframpError(
+        'CUT_UNSUPPORTED',
+        `Cut ${options.cut} of bundle ${id}, expected 1 to ${segments.length}`,
+      );
+    }
+    this.#options = options;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /**
+   * Classifies one image, uint8 [height, width, channels] as the manifest's `input.shape` says. Once the device has run its
+   * segments it answers whatever the cloud does: late, gone, busy or refusing gives the last device exit's answer, marked
+   * `degraded` with the reason.
+   * @throws OfframpError IMAGE_INVALID, BUSY, or RUNTIME_FAILED and RUNTIME_STOPPED when the device itself cannot compute.
+   */
+  async classify(
+    image: Uint8Array,
+    { budgetMs = this.#options.defaultBudgetMs }: ClassifyOptions = {},
+  ): Promise<Answer> {
+    this.#check(image, budgetMs);
+    this.#inFlight++;
+    try {
+      return await this.#answer(image, budgetMs);
+    } finally {
+      this.#inFlight--;
+    }
+  }
+
+  #check(image: Uint8Array, budgetMs: number): void {
+    const { bundle, maxInFlight } = this.#options;
+    const { shape } = bundle.manifest.input;
+    const expected = shape.reduce((product, size) => product * size, 1);
+    if (image.length !== expected) {
+      const wanted = `${expected} for uint8 [${shape.join(', ')}]`;
+      throw new OfframpError('IMAGE_INVALID', `An image of ${image.length} bytes, expected ${wanted}`);
+    }
+    if (!(budgetMs > 0))
+      throw new OfframpError('IMAGE_INVALID', `A budget of ${budgetMs} ms, expected more than 0`);
+    if (this.#inFlight >= maxInFlight) {
+      throw new OfframpError('BUSY', `${maxInFlight} images are already under way on this device`);
+    }
+  }
+
+  async #answer(image: Uint8Array, budgetMs: number): Promise<Answer> {
+    const { clock, cut, bundle } = this.#options;
+    const watch: Stopwatch = { startedAtMs: clock.now(), deviceMs: 0, exitMs: 0, encodeMs: 0 };
+    const outcome = await this.#runDevice(image, watch);
+    const { decision, exit, codes } = outcome;
+    if (codes === undefined) {
+      const route = cut === bundle.manifest.segments.length ? 'edge-only' : 'exit';
+      return this.#onDevice(decision, exit, route, watch);
+    }
+    try {
+      const result = await this.#offload(codes, watch, budgetMs);
+      return this.#fromCloud(result, watch);
+    } catch (thrown) {
+      const { code } = OfframpError.from(thrown);
+      return { ...this.#onDevice(decision, exit, 'exit', watch), degraded: true, reason: code };
+    }
+  }
+
+  /** Runs segment after segment until an exit is confident or the cut is reached. */
+  async #runDevice(image: Uint8Array, watch: Stopwatch): Promise<DeviceOutcome> {
+    const { bundle, runner, clock, cut } = this.#options;
+    // The runner takes the input's memory away; the caller's image stays the caller's.
+    let input = new Uint8Array(image);
+    for (let exit = 0; ; exit++) {
+      const before = clock.now();
+      const { outputs } = await runner.run(segmentKey(bundle.manifest.id, exit), input, 1);
+      const after = clock.now();
+      watch.deviceMs += after - before;
+      const [logits, codes] = outputs;
+      if (!(logits instanceof Float32Array))
+        throw new OfframpError('RUNTIME_FAILED', `s${exit} gave no logits`);
+      const decision = decideExit({ ...bundle.exit(exit), logits });
+      watch.exitMs += clock.now() - after;
+      if (decision.confident || !(codes instanceof Uint8Array)) return { decision, exit, codes: undefined };
+      if (exit + 1 === cut) return { decision, exit, codes };
+      input = new Uint8Array(codes);
+    }
+  }
+
+  async #offload(codes: Uint8Array, watch: Stopwatch, budgetMs: number): Promise<OffloadResult> {
+    const { bundle, cloud, clock, cut } = this.#options;
+    if (cloud === undefined) throw new OfframpError('CLOUD_UNREACHABLE', 'This device has no cloud');
+    const before = clock.now();
+    const row = bundle.codec(cut).encode(codes);
+    const now = clock.now();
+    watch.encodeMs = now - before;
+    const leftMs = budgetMs - (now - watch.startedAtMs);
+    if (leftMs <= 0)
+      throw new OfframpError('BUDGET_SPENT', `The device alone took ${Math.round(budgetMs - leftMs)} ms`);
+    return cloud.infer({
+      bundleTag: bundleTag(bundle.digest),
+      cut,
+      budgetMs: leftMs,
+      rows: [row],
+      classes: bundle.manifest.classes.length,
+    });
+  }
+
+  #onDevice(decision: ExitDecision, exit: number, route: Route, watch: Stopwatch): Answer {
+    return this.#compose(decision, exit, route, watch, { cloudQueue: 0, cloudRun: 0, bytesSent: 0 });
+  }
+
+  #fromCloud(result: OffloadResult, watch: Stopwatch): Answer {
+    const { bundle, clock } = this.#options;
+    const exit = result.exits[0] ?? 0;
+    const before = clock.now();
+    const decision = decideExit({ ...bundle.exit(exit), logits: result.logits });
+    watch.exitMs += clock.now() - before;
+    return this.#compose(decision, exit, 'features', watch, {
+      cloudQueue: result.queueMicros / 1000,
+      cloudRun: result.runMicros / 1000,
+      bytesSent: result.bytesSent,
+    });
+  }
+
+  #compose(
+    { label, probabilities, entropy }: ExitDecision,
+    exit: number,
+    route: Route,
+    watch: Stopwatch,
+    { cloudQueue, cloudRun, bytesSent }: { cloudQueue: number; cloudRun: number; bytesSent: number },
+  ): Answer {
+    const { bundle, clock } = this.#options;
+    const latencyMs = clock.now() - watch.startedAtMs;
+    const { deviceMs, exitMs, encodeMs } = watch;
+    const network = Math.max(0, latencyMs - deviceMs - exitMs - encodeMs - cloudQueue - cloudRun);
+    const stagesMs: StageTimes = {
+      device: deviceMs,
+      exit: exitMs,
+      encode: encodeMs,
+      network,
+      cloudQueue,
+      cloudRun,
+    };
+    return {
+      label,
+      className: bundle.manifest.classes[label] ?? String(label),
+      probabilities,
+      entropy,
+      exit: bundle.exit(exit).name,
+      route,
+      degraded: false,
+      latencyMs,
+      stagesMs,
+      bytesSent,
+    };
+  }
+}

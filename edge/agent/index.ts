@@ -1,0 +1,12 @@
+export { Agent, type AgentOptions, type ClassifyOptions } from './agent.ts';
+export type { Answer, Route, StageTimes } from './answer.ts';
+export { type BackoffLimits, backoffMs, defaultBackoff } from './backoff.ts';
+export {
+  Connection,
+  type ConnectionLimits,
+  type ConnectionOwner,
+  type Dial,
+  type Offload,
+  type OffloadResult,
+} from './connection.ts';
+export { type CloudLink, Uplink, type UplinkEvent, type UplinkOptions } from './uplink.ts';

@@ -1,0 +1,1 @@
+"""The networks a bundle can be trained from, one file each."""

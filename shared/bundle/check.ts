@@ -1,0 +1,174 @@
+import { OfframpError } from '../errors.ts';
+import { type FileEntry, type Manifest, maximumCodes, type SegmentSpec } from './schema.ts';
+
+/** Throws `BUNDLE_MANIFEST_INVALID` that names the field by its JSON path. */
+export function refuse(path: string, got: unknown, expected: string): never {
+  const where = path === '' ? 'manifest.json' : `manifest.json: ${path}`;
+  throw new OfframpError('BUNDLE_MANIFEST_INVALID', `${where}: got ${shown(got)}, expected ${expected}`);
+}
+
+function shown(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length <= 120 ? text : `${text.slice(0, 117)}...`;
+}
+
+function requireEqual(path: string, got: unknown, expected: unknown, because: string): void {
+  if (JSON.stringify(got) === JSON.stringify(expected)) return;
+  refuse(path, got, `${shown(expected)}, ${because}`);
+}
+
+function requireUnique(values: readonly string[], pathOf: (index: number) => string, what: string): void {
+  const first = new Map<string, number>();
+  values.forEach((value, index) => {
+    const earlier = first.get(value);
+    if (earlier !== undefined) refuse(pathOf(index), value, `${what} other than that of ${pathOf(earlier)}`);
+    first.set(value, index);
+  });
+}
+
+/** The rules that span fields, in the order of the manifest. Each failure is a `BUNDLE_MANIFEST_INVALID`. */
+export function checkAcrossFields(manifest: Manifest): void {
+  requireUnique(manifest.classes, (index) => `classes[${index}]`, 'a class name');
+  checkSegments(manifest);
+  checkExits(manifest);
+  checkCuts(manifest);
+  checkWhole(manifest);
+  checkRecords(manifest);
+  checkFiles(manifest);
+}
+
+function checkSegments({ segments, input, classes }: Manifest): void {
+  requireUnique(
+    segments.map(({ name }) => name),
+    (index) => `segments[${index}].name`,
+    'a segment name',
+  );
+  segments.forEach((segment, index) => {
+    const path = `segments[${index}]`;
+    const previous = segments[index - 1];
+    if (previous === undefined) checkInput(`${path}.input`, segment, input, 'as input says');
+    else checkInput(`${path}.input`, segment, previous.codes, `the codes of segments[${index - 1}]`);
+    requireEqual(`${path}.logits.shape`, segment.logits.shape, [classes.length], 'the number of classes');
+    checkCodes(`${path}.codes`, segment, index === segments.length - 1);
+  });
+}
+
+function checkInput(
+  path: string,
+  { input }: SegmentSpec,
+  expected: SegmentSpec['input'] | undefined,
+  because: string,
+): void {
+  requireEqual(`${path}.name`, input.name, expected?.name, because);
+  requireEqual(`${path}.shape`, input.shape, expected?.shape, because);
+}
+
+function checkCodes(path: string, { codes }: SegmentSpec, isLast: boolean): void {
+  if (isLast) {
+    if (codes !== undefined) refuse(path, codes, 'no codes on the last segment');
+    return;
+  }
+  if (codes === undefined) refuse(path, codes, 'the codes tensor, on every segment but the last');
+  const [channels, rows, columns] = codes.shape;
+  if (channels * rows * columns <= maximumCodes) return;
+  refuse(`${path}.shape`, codes.shape, `at most ${maximumCodes} codes per image`);
+}
+
+function checkExits({ segments, exits }: Manifest): void {
+  requireEqual('exits.length', exits.length, segments.length, 'one exit per segment');
+  requireUnique(
+    exits.map(({ name }) => name),
+    (index) => `exits[${index}].name`,
+    'an exit name',
+  );
+  exits.forEach((exit, index) => {
+    const path = `exits[${index}]`;
+    requireEqual(`${path}.segment`, exit.segment, segments[index]?.name, `the name of segments[${index}]`);
+    const isLast = index === exits.length - 1;
+    if (isLast && exit.threshold !== undefined) {
+      refuse(`${path}.threshold`, exit.threshold, 'no threshold on the last exit, which always answers');
+    }
+    if (!isLast && exit.threshold === undefined) {
+      refuse(`${path}.threshold`, exit.threshold, 'a threshold on every exit but the last');
+    }
+  });
+}
+
+function checkCuts({ segments, cuts }: Manifest): void {
+  requireEqual('cuts.length', cuts.length, segments.length - 1, 'one cut after every segment but the last');
+  cuts.forEach((cut, index) => {
+    const path = `cuts[${index}]`;
+    const segment = segments[index];
+    requireEqual(`${path}.after`, cut.after, segment?.name, `the name of segments[${index}]`);
+    if (cut.tables === undefined || segment?.codes === undefined) return;
+    const { contexts, levels, bytes } = cut.tables;
+    requireEqual(
+      `${path}.tables.contexts`,
+      contexts,
+      segment.codes.shape[0] * 64,
+      '64 per channel of the codes',
+    );
+    requireEqual(`${path}.tables.levels`, levels, 2 ** cut.bits, '2 to the power of bits');
+    requireEqual(`${path}.tables.bytes`, bytes, contexts * levels * 2, 'contexts x levels x 2');
+  });
+}
+
+function checkWhole({ exits, whole }: Manifest): void {
+  const expected = exits.map((_, index) => `logits${index}`);
+  requireEqual('whole.logits', whole.logits, expected, 'one output per exit');
+}
+
+function checkRecords({ records, exits, classes, calibration }: Manifest): void {
+  if (records.length === 0) return;
+  if (classes.length > 256) {
+    refuse('records', records, 'no records with more than 256 classes, as a label is one byte');
+  }
+  requireUnique(
+    records.map(({ split }) => split),
+    (index) => `records[${index}].split`,
+    'a split',
+  );
+  records.forEach(({ images, bytes }, index) => {
+    const expected = recordsBytes(images, exits.length, classes.length);
+    requireEqual(`records[${index}].bytes`, bytes, expected, 'the size of labels, padding and logits');
+  });
+  const calibrated = records.find(({ split }) => split === calibration.split);
+  if (calibrated === undefined) {
+    const splits = records.map(({ split }) => split).join(', ');
+    refuse('calibration.split', calibration.split, `one of the splits with records: ${splits}`);
+  }
+  requireEqual('calibration.images', calibration.images, calibrated.images, 'the images of its records');
+}
+
+function checkFiles(manifest: Manifest): void {
+  const files = fileEntries(manifest);
+  // Compared without case, because a bundle may be copied to a file system that does not know one.
+  requireUnique(
+    ['manifest.json', ...files.map(({ entry }) => entry.file.toLowerCase())],
+    (index) => (index === 0 ? 'manifest.json itself' : `${files[index - 1]?.path}.file`),
+    'a file name',
+  );
+}
+
+/** Bytes of a records file: one label byte per image, padding to a multiple of 8, float32 logits. */
+export function recordsBytes(images: number, exits: number, classes: number): number {
+  return logitsOffset(images) + images * exits * classes * Float32Array.BYTES_PER_ELEMENT;
+}
+
+/** Byte at which the logits of a records file start. */
+export function logitsOffset(images: number): number {
+  return Math.ceil(images / 8) * 8;
+}
+
+/** Every file that the manifest lists, with the JSON path of its entry. */
+export function fileEntries(manifest: Manifest): { readonly path: string; readonly entry: FileEntry }[] {
+  return [
+    ...manifest.segments.map((entry, index) => ({ path: `segments[${index}]`, entry })),
+    ...manifest.cuts.flatMap(({ tables }, index) =>
+      tables === undefined ? [] : [{ path: `cuts[${index}].tables`, entry: tables }],
+    ),
+    { path: 'whole', entry: manifest.whole },
+    ...manifest.records.map((entry, index) => ({ path: `records[${index}]`, entry })),
+  ];
+}

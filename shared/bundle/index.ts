@@ -1,0 +1,21 @@
+export {
+  type Bundle,
+  type LoadedSegment,
+  type OpenBundleOptions,
+  openBundle,
+  type ReadFile,
+} from './bundle.ts';
+export { digestOf, verifyFile } from './digest.ts';
+export { maximumManifestBytes, parseManifest } from './manifest.ts';
+export { type ExitRecords, parseRecords, type RecordsShape } from './records.ts';
+export {
+  type CodesShape,
+  type CutSpec,
+  type ExitSpec,
+  type FileEntry,
+  type Manifest,
+  manifestSchema,
+  maximumCodes,
+  type RecordsSpec,
+  type SegmentSpec,
+} from './schema.ts';

@@ -1,0 +1,133 @@
+import { OfframpError } from '../../errors.ts';
+import type { Provider, Runner, RunOutput, SegmentGraph } from '../runner.ts';
+import { WorkerThread } from './worker-thread.ts';
+
+export interface WorkerPoolOptions {
+  readonly graphs: readonly SegmentGraph[];
+  /** Threads with sessions of their own; webgpu always gets one, see below. */
+  readonly workers: number;
+  /** Threads inside each session. */
+  readonly threadsPerWorker: number;
+  /** Tried in this order; what was got is `provider`. */
+  readonly providers: readonly Provider[];
+  /** Runs that may wait while all workers are taken; beyond it `run` refuses with BUSY. */
+  readonly maxQueuedRuns: number;
+  /** Called when a thread dies by itself. The pool goes on with the others. */
+  readonly onWorkerDeath?: (error: OfframpError) => void;
+}
+
+interface Waiting {
+  readonly key: string;
+  readonly input: Uint8Array<ArrayBuffer>;
+  readonly rows: number;
+  readonly resolve: (output: RunOutput) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A bounded pool of inference threads, first come first served. */
+export class WorkerPool implements Runner {
+  readonly provider: Provider;
+  readonly #threads: Set<WorkerThread>;
+  readonly #idle: WorkerThread[];
+  readonly #waiting: Waiting[] = [];
+  readonly #maxQueuedRuns: number;
+  #closed = false;
+
+  private constructor(threads: readonly WorkerThread[], provider: Provider, maxQueuedRuns: number) {
+    this.#threads = new Set(threads);
+    this.#idle = [...threads];
+    this.provider = provider;
+    this.#maxQueuedRuns = maxQueuedRuns;
+  }
+
+  /** @throws OfframpError PROVIDER_UNAVAILABLE, BUNDLE_GRAPH_MISMATCH, RUNTIME_FAILED. */
+  static async start(options: WorkerPoolOptions): Promise<WorkerPool> {
+    const { graphs, threadsPerWorker: threads, providers } = options;
+    let pool: WorkerPool | undefined;
+    const onDeath = (error: OfframpError) => {
+      if (pool !== undefined) pool.#forgetDead();
+      options.onWorkerDeath?.(error);
+    };
+    const first = await WorkerThread.start({ graphs, threads, providers }, onDeath);
+    // Two webgpu sessions in two threads of one process crash it.
+    const others = first.provider === 'webgpu' ? 0 : options.workers - 1;
+    const rest = await Promise.all(
+      Array.from({ length: others }, () =>
+        WorkerThread.start({ graphs, threads, providers: [first.provider] }, onDeath),
+      ),
+    );
+    pool = new WorkerPool([first, ...rest], first.provider, options.maxQueuedRuns);
+    return pool;
+  }
+
+  get parallel(): number {
+    return this.#threads.size;
+  }
+
+  /** Runs waiting for a thread. */
+  get queued(): number {
+    return this.#waiting.length;
+  }
+
+  async run(key: string, input: Uint8Array<ArrayBuffer>, rows: number): Promise<RunOutput> {
+    if (this.#closed || this.#threads.size === 0) {
+      throw new OfframpError('RUNTIME_STOPPED', 'The inference threads have stopped');
+    }
+    const thread = this.#idle.pop();
+    if (thread !== undefined) return this.#runOn(thread, key, input, rows);
+    if (this.#waiting.length >= this.#maxQueuedRuns) {
+      throw new OfframpError(
+        'BUSY',
+        `${this.#waiting.length} runs already wait for ${this.parallel} inference threads`,
+      );
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ key, input, rows, resolve, reject });
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const { reject } of this.#waiting.splice(0)) {
+      reject(new OfframpError('RUNTIME_STOPPED', 'The inference threads are stopping'));
+    }
+    await Promise.all([...this.#threads].map((thread) => thread.stop()));
+  }
+
+  async #runOn(
+    thread: WorkerThread,
+    key: string,
+    input: Uint8Array<ArrayBuffer>,
+    rows: number,
+  ): Promise<RunOutput> {
+    try {
+      return await thread.run(key, input, rows);
+    } finally {
+      this.#release(thread);
+    }
+  }
+
+  #release(thread: WorkerThread): void {
+    if (!this.#threads.has(thread)) return;
+    const next = this.#waiting.shift();
+    if (next === undefined) {
+      this.#idle.push(thread);
+      return;
+    }
+    this.#runOn(thread, next.key, next.input, next.rows).then(next.resolve, next.reject);
+  }
+
+  #forgetDead(): void {
+    for (const thread of this.#threads) {
+      if (!thread.alive) this.#threads.delete(thread);
+    }
+    for (let index = this.#idle.length - 1; index >= 0; index--) {
+      if (this.#idle[index]?.alive === false) this.#idle.splice(index, 1);
+    }
+    if (this.#threads.size > 0) return;
+    for (const { reject } of this.#waiting.splice(0)) {
+      reject(new OfframpError('RUNTIME_FAILED', 'Every inference thread has ended'));
+    }
+  }
+}

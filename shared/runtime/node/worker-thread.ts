@@ -1,0 +1,95 @@
+import { Worker } from 'node:worker_threads';
+import { OfframpError } from '../../errors.ts';
+import type { Provider, RunOutput } from '../runner.ts';
+import type { FromWorker, ToWorker, WorkerInit } from './messages.ts';
+
+interface Job {
+  resolve(output: RunOutput): void;
+  reject(error: OfframpError): void;
+}
+
+/** How long a thread may take to end after it was told to, before the process is considered stuck. */
+const stopDeadlineMs = 10_000;
+
+function spawn(init: WorkerInit): Worker {
+  const source = import.meta.url.endsWith('.ts');
+  const entry = new URL(source ? './worker.ts' : './worker.js', import.meta.url);
+  const file = source ? new URL('./boot.mjs', import.meta.url) : entry;
+  return new Worker(file, { workerData: { entry: entry.href, init } });
+}
+
+/** One inference thread, seen from the thread that owns sockets. Takes any number of jobs and runs them in order. */
+export class WorkerThread {
+  readonly provider: Provider;
+  readonly #worker: Worker;
+  readonly #jobs = new Map<number, Job>();
+  readonly #ended: Promise<void>;
+  #nextJob = 1;
+  #stopping = false;
+  #alive = true;
+
+  private constructor(worker: Worker, provider: Provider, onDeath: (error: OfframpError) => void) {
+    this.#worker = worker;
+    this.provider = provider;
+    worker.on('message', (message: FromWorker) => this.#onMessage(message));
+    this.#ended = new Promise((resolve) => {
+      worker.once('exit', () => {
+        this.#alive = false;
+        const error = new OfframpError('RUNTIME_FAILED', 'An inference thread ended unexpectedly');
+        for (const job of this.#jobs.values()) job.reject(error);
+        this.#jobs.clear();
+        resolve();
+        if (!this.#stopping) onDeath(error);
+      });
+    });
+  }
+
+  /** @throws OfframpError PROVIDER_UNAVAILABLE, BUNDLE_GRAPH_MISMATCH, RUNTIME_FAILED. */
+  static start(init: WorkerInit, onDeath: (error: OfframpError) => void): Promise<WorkerThread> {
+    const worker = spawn(init);
+    return new Promise((resolve, reject) => {
+      const fail = (thrown: unknown) => reject(OfframpError.from(thrown, 'RUNTIME_FAILED'));
+      worker.once('error', fail);
+      worker.once('message', (message: FromWorker) => {
+        if (message.kind === 'failed') return fail(new OfframpError(message.code, message.message));
+        if (message.kind !== 'ready') return fail(new Error(`unexpected message '${message.kind}'`));
+        worker.off('error', fail);
+        // Without a listener an error in the thread would be thrown in the thread that owns the sockets; 'exit' follows it.
+        worker.on('error', () => {});
+        resolve(new WorkerThread(worker, message.provider, onDeath));
+      });
+    });
+  }
+
+  get alive(): boolean {
+    return this.#alive;
+  }
+
+  run(key: string, input: Uint8Array<ArrayBuffer>, rows: number): Promise<RunOutput> {
+    const job = this.#nextJob++;
+    return new Promise((resolve, reject) => {
+      this.#jobs.set(job, { resolve, reject });
+      const message: ToWorker = { kind: 'run', job, key, input, rows };
+      this.#worker.postMessage(message, [input.buffer]);
+    });
+  }
+
+  /** Ends the thread after the jobs it has. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    const message: ToWorker = { kind: 'stop' };
+    this.#worker.postMessage(message);
+    // terminate() or exit() inside a run aborts with a core dump; a thread that does not come back leaves only this.
+    const stuck = setTimeout(() => process.kill(process.pid, 'SIGKILL'), stopDeadlineMs);
+    await this.#ended;
+    clearTimeout(stuck);
+  }
+
+  #onMessage(message: FromWorker): void {
+    if (message.kind !== 'done' && message.kind !== 'job-failed') return;
+    const job = this.#jobs.get(message.job);
+    this.#jobs.delete(message.job);
+    if (message.kind === 'done') job?.resolve({ outputs: message.outputs, runMicros: message.runMicros });
+    else job?.reject(new OfframpError('RUNTIME_FAILED', `onnxruntime refused a run: ${message.message}`));
+  }
+}

@@ -1,0 +1,43 @@
+/** What a segment of a bundle looks like to the runtime: its graph and the tensors it must have. */
+export interface SegmentGraph {
+  /** Names the graph within a runner, for instance `b-lenet-mnist/s0`. */
+  readonly key: string;
+  /** The ONNX file. */
+  readonly bytes: Uint8Array;
+  readonly input: GraphTensor;
+  readonly outputs: readonly GraphTensor[];
+}
+
+/** A tensor of a graph; `shape` is without the batch dimension, which is dynamic and comes first. */
+export interface GraphTensor {
+  readonly name: string;
+  readonly dtype: 'uint8' | 'float32';
+  readonly shape: readonly number[];
+}
+
+/** Execution providers of onnxruntime that we know how to ask for. */
+export const providers = ['cpu', 'webgpu', 'cuda'] as const;
+export type Provider = (typeof providers)[number];
+
+/** One finished run: an output for each of the graph's, in its order, each with memory of its own. */
+export interface RunOutput {
+  readonly outputs: readonly (Float32Array | Uint8Array)[];
+  /** Time inside `session.run`, microseconds. */
+  readonly runMicros: number;
+}
+
+/** Runs segments somewhere that is not the calling thread. */
+export interface Runner {
+  /** The execution provider its sessions really got. */
+  readonly provider: Provider;
+  /** Runs that proceed at the same time. */
+  readonly parallel: number;
+  /**
+   * Runs `key` on `rows` images.
+   * @param input uint8 [rows, ...shape]; its memory moves to the runner and is empty afterwards.
+   * @throws OfframpError BUSY when the queue is full, RUNTIME_FAILED, RUNTIME_STOPPED.
+   */
+  run(key: string, input: Uint8Array<ArrayBuffer>, rows: number): Promise<RunOutput>;
+  /** Lets running work finish, refuses new work, frees the sessions. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,246 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { join, posix, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { blankSource } from './support/source.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const rooms = ['shared', 'edge', 'cloud', 'scripts'];
+
+/** Packages that need Node: a browser cannot load them, so the browser-safe core must not import them. */
+const nodeOnlyPackages = new Set([
+  'cli-progress',
+  'commander',
+  'fastify',
+  'onnxruntime-node',
+  'pino',
+  'prom-client',
+  'sharp',
+  'ws',
+]);
+const commandLinePackages = new Set(['cli-progress', 'commander']);
+
+/** What each room may never import of ours. */
+const forbiddenRooms: Record<string, readonly string[]> = {
+  shared: ['edge', 'cloud', 'scripts', 'test'],
+  edge: ['cloud', 'scripts', 'test'],
+  cloud: ['edge', 'scripts', 'test'],
+  scripts: ['test'],
+};
+
+interface Import {
+  readonly specifier: string;
+  /** Written `import type` or `export type`: gone when the program runs. */
+  readonly typeOnly: boolean;
+}
+
+/** Everything a source imports: static, re-exported, dynamic, required, and files named by `new URL(…, import.meta.url)`. */
+function importsOf(source: string): Import[] {
+  const { code, strings } = blankSource(source);
+  const patterns = [
+    /(?<![\w$.])(?:import|export)\s+(type\s)?[\w$*{}\s,]*?\bfrom\s*(?=['"])/g,
+    /(?<![\w$.])import\s*(?=['"])/g,
+    /(?<![\w$.])(?:import|require)\s*\(\s*(?=['"`]|\s)/g,
+    /(?<![\w$.])new\s+URL\s*\(\s*(?=['"])/g,
+  ];
+  const found: Import[] = [];
+  for (const pattern of patterns) {
+    for (const match of code.matchAll(pattern)) {
+      const specifier = strings.get(match.index + match[0].length);
+      if (specifier !== undefined) found.push({ specifier, typeOnly: match[1] !== undefined });
+    }
+  }
+  return found;
+}
+
+function packageOf(specifier: string): string {
+  const parts = specifier.split('/');
+  return parts.slice(0, specifier.startsWith('@') ? 2 : 1).join('/');
+}
+
+function isRelative(specifier: string): boolean {
+  return specifier.startsWith('.');
+}
+
+function isOfNode(specifier: string): boolean {
+  const name = packageOf(specifier);
+  return specifier.startsWith('node:') || builtinModules.includes(name) || nodeOnlyPackages.has(name);
+}
+
+/** Files a browser must be able to load: all that both sides agree on, and the agent itself. */
+function isBrowserSafe(file: string): boolean {
+  return (
+    (file.startsWith('shared/') && !file.startsWith('shared/runtime/')) || file.startsWith('edge/agent/')
+  );
+}
+
+function resolved(file: string, specifier: string): string {
+  return posix.normalize(posix.join(posix.dirname(file), specifier));
+}
+
+function roomOf(file: string): string {
+  return file.split('/')[0] ?? '';
+}
+
+/** Why one import of one file breaks the layers; `undefined` when it does not. */
+function breach(file: string, specifier: string): string | undefined {
+  const room = roomOf(file);
+  if (isRelative(specifier)) {
+    const target = roomOf(resolved(file, specifier));
+    return forbiddenRooms[room]?.includes(target) ? `${room} must not import ${target}` : undefined;
+  }
+  const name = packageOf(specifier);
+  if (isBrowserSafe(file) && isOfNode(specifier)) return 'the browser-safe core must not need Node';
+  if (name.startsWith('onnxruntime-') && !file.startsWith('shared/runtime/')) {
+    return 'only shared/runtime knows onnxruntime';
+  }
+  if (commandLinePackages.has(name) && room !== 'scripts') return 'only scripts talk to a terminal';
+  return undefined;
+}
+
+/**
+ * All breaches in a set of sources (path from the project's root to text): direct ones, and the way by which a
+ * browser-safe file reaches Node through others when it runs.
+ */
+function breaches(sources: ReadonlyMap<string, string>): string[] {
+  const imports = new Map([...sources].map(([file, source]) => [file, importsOf(source)]));
+  const found: string[] = [];
+  for (const [file, list] of imports) {
+    for (const { specifier } of list) {
+      const reason = breach(file, specifier);
+      if (reason !== undefined) found.push(`${file} imports '${specifier}': ${reason}`);
+    }
+    if (!isBrowserSafe(file)) continue;
+    const way = wayToNode(file, imports);
+    if (way !== undefined) found.push(`${way.join(' -> ')}: the browser-safe core must not need Node`);
+  }
+  return found;
+}
+
+/** The shortest way over other files from `start` to a package of Node, breadth first; direct imports are not looked at. */
+function wayToNode(start: string, imports: ReadonlyMap<string, readonly Import[]>): string[] | undefined {
+  const ways = [[start]];
+  const seen = new Set([start]);
+  for (let way = ways.shift(); way !== undefined; way = ways.shift()) {
+    const file = way.at(-1) ?? start;
+    const loaded = (imports.get(file) ?? []).filter(({ typeOnly }) => !typeOnly);
+    const ofNode = loaded.find(({ specifier }) => file !== start && isOfNode(specifier));
+    if (ofNode !== undefined) return [...way, ofNode.specifier];
+    for (const { specifier } of loaded) {
+      const target = isRelative(specifier) ? resolved(file, specifier) : start;
+      if (!seen.has(target)) ways.push([...way, target]);
+      seen.add(target);
+    }
+  }
+  return undefined;
+}
+
+function readSources(): Map<string, string> {
+  const sources = new Map<string, string>();
+  for (const room of rooms) {
+    if (!existsSync(join(root, room))) continue;
+    for (const entry of readdirSync(join(root, room), { recursive: true, encoding: 'utf8' })) {
+      if (!/\.(?:ts|mts|mjs|js)$/.test(entry)) continue;
+      sources.set(`${room}/${entry.split(sep).join('/')}`, readFileSync(join(root, room, entry), 'utf8'));
+    }
+  }
+  return sources;
+}
+
+function planted(file: string, source: string): string[] {
+  return breaches(new Map([[file, source]]));
+}
+
+const layers = suite('layers');
+
+layers('every room has sources to look at', () => {
+  const found = new Set([...readSources().keys()].map(roomOf));
+  assert.equal([...found].sort(), [...rooms].sort());
+});
+
+layers('no source breaks the layers', () => {
+  assert.equal(breaches(readSources()), []);
+});
+
+layers('imports are read in every form, and only where they are code', () => {
+  const source = `
+    import a, { b } from './a.ts';
+    import type { C } from "./c.ts";
+    import './d.ts';
+    export * from './e.ts';
+    export {
+      f,
+      type G,
+    } from './f.ts';
+    const h = await import('./h.ts');
+    const i = require('./i.cjs');
+    const j = new Worker(new URL('./j.mjs', import.meta.url));
+    // import k from './k.ts';
+    const l = "import l from './l.ts'";
+    const { from } = m; from './n.ts';
+  `;
+  assert.equal(
+    importsOf(source).map(({ specifier }) => specifier),
+    ['./a.ts', './c.ts', './e.ts', './f.ts', './d.ts', './h.ts', './i.cjs', './j.mjs'],
+  );
+  assert.equal(
+    importsOf(source).filter(({ typeOnly }) => typeOnly),
+    [{ specifier: './c.ts', typeOnly: true }],
+  );
+});
+
+layers('edge and cloud never import each other', () => {
+  assert.is(planted('edge/daemon/main.ts', "import { x } from '../../cloud/batcher.ts';").length, 1);
+  assert.is(planted('cloud/session.ts', "export * from '../edge/agent/agent.ts';").length, 1);
+  assert.is(planted('cloud/session.ts', "import type { X } from '../edge/agent/agent.ts';").length, 1);
+  assert.equal(planted('cloud/session.ts', "import { x } from '../shared/exits/index.ts';"), []);
+});
+
+layers('shared imports no other room', () => {
+  for (const room of ['edge', 'cloud', 'scripts', 'test']) {
+    assert.is(planted('shared/codec/a.ts', `import x from '../../${room}/x.ts';`).length, 1, room);
+  }
+});
+
+layers('nothing but scripts imports scripts, and nobody imports test', () => {
+  assert.is(planted('edge/daemon/a.ts', "const x = await import('../../scripts/x.ts');").length, 1);
+  assert.is(planted('scripts/a.ts', "import x from '../test/support/data.ts';").length, 1);
+  assert.equal(planted('scripts/a.ts', "import x from './data/idx.ts'; import y from '../cloud/y.ts';"), []);
+});
+
+layers('the browser-safe core needs no Node', () => {
+  assert.is(planted('shared/codec/a.ts', "import { x } from 'node:fs';").length, 1);
+  assert.is(planted('shared/codec/a.ts', "import fs from 'fs/promises';").length, 1);
+  for (const name of nodeOnlyPackages) {
+    assert.ok(planted('edge/agent/a.ts', `import x from '${name}';`).length > 0, name);
+  }
+  assert.equal(planted('shared/runtime/a.ts', "import { x } from 'node:fs';"), []);
+  assert.equal(planted('edge/daemon/a.ts', "import { x } from 'node:fs'; import ws from 'ws';"), []);
+  assert.equal(planted('shared/protocol/a.ts', "import { pack } from 'msgpackr';"), []);
+});
+
+layers('the browser-safe core does not reach Node through another file', () => {
+  const sources = new Map([
+    ['edge/agent/agent.ts', "import { x } from '../../shared/runtime/index.ts';"],
+    ['shared/runtime/index.ts', "export * from './worker.ts';"],
+    ['shared/runtime/worker.ts', "import { Worker } from 'node:worker_threads';"],
+  ]);
+  assert.equal(breaches(sources), [
+    'edge/agent/agent.ts -> shared/runtime/index.ts -> shared/runtime/worker.ts -> node:worker_threads: the browser-safe core must not need Node',
+  ]);
+  sources.set('edge/agent/agent.ts', "import type { X } from '../../shared/runtime/index.ts';");
+  assert.equal(breaches(sources), []);
+});
+
+layers('only shared/runtime knows onnxruntime, and only scripts talk to a terminal', () => {
+  assert.is(planted('cloud/executor.ts', "import * as ort from 'onnxruntime-node';").length, 1);
+  assert.is(planted('edge/browser/main.ts', "import * as ort from 'onnxruntime-web/wasm';").length, 1);
+  assert.equal(planted('shared/runtime/web.ts', "import * as ort from 'onnxruntime-web/wasm';"), []);
+  assert.is(planted('cloud/main.ts', "import { Command } from 'commander';").length, 1);
+  assert.is(planted('edge/daemon/main.ts', "import bar from 'cli-progress';").length, 1);
+  assert.equal(planted('scripts/offramp.ts', "import { Command } from 'commander';"), []);
+});
+
+layers.run();
