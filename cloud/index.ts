@@ -4,4 +4,4 @@ export { CloudMetrics } from './metrics.ts';
 export { type ServedBundle, serveBundle } from './served-bundle.ts';
 export { type CloudLimits, type CloudOptions, CloudServer, defaultCloudLimits } from './server.ts';
 export { Session, type SessionHost, type SessionLimits } from './session.ts';
-export { isLoopback, type TokenCheck, tokenCheck } from './tokens.ts';
+export { type CloudConfig, type RunningCloud, startCloud } from './start.ts';

@@ -1,9 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { systemClock } from '../shared/clock.ts';
 import { OfframpError } from '../shared/errors.ts';
+import { listenError, tokenCheck } from '../shared/host/index.ts';
 import { maxHeaderBytes, subprotocol } from '../shared/protocol/index.ts';
 import type { Runner } from '../shared/runtime/index.ts';
 import type { BatcherLimits } from './batcher.ts';
@@ -11,8 +12,7 @@ import { Engine } from './engine.ts';
 import { CloudMetrics } from './metrics.ts';
 import type { ServedBundle } from './served-bundle.ts';
 import { Session, type SessionHost, type SessionLimits } from './session.ts';
-import { tokenCheck } from './tokens.ts';
-import { attach, listenError, wsTransport } from './ws-transport.ts';
+import { attach, wsTransport } from './ws-transport.ts';
 
 export interface CloudLimits extends BatcherLimits, Omit<SessionLimits, 'maxFrameBytes'> {
   readonly maxConnections: number;
@@ -126,7 +126,7 @@ export class CloudServer {
     const { logger, bundles, runner } = this.#options;
     const app = fastify({
       loggerInstance: logger,
-      disableRequestLogging: true,
+      logController: new LogController({ disableRequestLogging: true }),
       bodyLimit: 1024,
       requestTimeout: 10_000,
       connectionTimeout: 0,

@@ -1,5 +1,4 @@
 import type { WebSocket } from 'ws';
-import { OfframpError } from '../shared/errors.ts';
 import type { Transport, TransportEvents } from '../shared/protocol/index.ts';
 
 /** Wraps a server-side `ws` socket. `send` does not copy: the frame must not change after it was handed over. */
@@ -50,13 +49,4 @@ export function attach(
     clearInterval(heartbeat);
     events.onClose(code, reason.toString());
   });
-}
-
-/** Turns what `listen` throws into words. */
-export function listenError(thrown: unknown, host: string, port: number): OfframpError {
-  if (thrown instanceof Error && 'code' in thrown && thrown.code === 'EADDRINUSE') {
-    const message = `Port ${port} on ${host} is taken by another process; choose another with --port, or 0 for any`;
-    return new OfframpError('PORT_IN_USE', message, { cause: thrown });
-  }
-  return OfframpError.from(thrown);
 }

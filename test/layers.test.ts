@@ -20,6 +20,8 @@ const nodeOnlyPackages = new Set([
   'sharp',
   'ws',
 ]);
+/** Folders of the shared room that may need Node; no browser-safe file may reach Node through them. */
+const nodeFolders = ['shared/runtime/'];
 const commandLinePackages = new Set(['cli-progress', 'commander']);
 
 /** What each room may never import of ours. */
@@ -71,9 +73,8 @@ function isOfNode(specifier: string): boolean {
 
 /** Files a browser must be able to load: all that both sides agree on, and the agent itself. */
 function isBrowserSafe(file: string): boolean {
-  return (
-    (file.startsWith('shared/') && !file.startsWith('shared/runtime/')) || file.startsWith('edge/agent/')
-  );
+  if (nodeFolders.some((folder) => file.startsWith(folder))) return false;
+  return file.startsWith('shared/') || file.startsWith('edge/agent/');
 }
 
 function resolved(file: string, specifier: string): string {

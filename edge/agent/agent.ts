@@ -4,7 +4,7 @@ import { OfframpError } from '../../shared/errors.ts';
 import { decideExit, type ExitDecision } from '../../shared/exits/index.ts';
 import { bundleTag } from '../../shared/protocol/index.ts';
 import { type Runner, segmentKey } from '../../shared/runtime/index.ts';
-import type { Answer, Route, StageTimes } from './answer.ts';
+import type { Answer, Route } from './answer.ts';
 import type { OffloadResult } from './connection.ts';
 import type { CloudLink } from './uplink.ts';
 
@@ -27,13 +27,20 @@ export interface ClassifyOptions {
   readonly budgetMs?: number;
 }
 
-/** An exit's decision and the device segment it was taken at. */
-interface DeviceOutcome {
+/** An exit and what it decided. */
+interface ExitOutcome {
   readonly decision: ExitDecision;
   readonly exit: number;
+}
+
+/** The last device exit an image came to. */
+interface DeviceOutcome extends ExitOutcome {
   /** Codes to send, unless the image leaves on the device. */
   readonly codes: Uint8Array | undefined;
 }
+
+/** What a result says of the cloud's part. */
+type CloudCosts = Pick<OffloadResult, 'queueMicros' | 'runMicros' | 'bytesSent'>;
 
 /** Time stamps of one image's way on the agent's clock, milliseconds. */
 interface Stopwatch {
@@ -102,20 +109,15 @@ export class Agent {
   }
 
   async #answer(image: Uint8Array, budgetMs: number): Promise<Answer> {
-    const { clock, cut, bundle } = this.#options;
+    const { clock } = this.#options;
     const watch: Stopwatch = { startedAtMs: clock.now(), deviceMs: 0, exitMs: 0, encodeMs: 0 };
     const outcome = await this.#runDevice(image, watch);
-    const { decision, exit, codes } = outcome;
-    if (codes === undefined) {
-      const route = cut === bundle.manifest.segments.length ? 'edge-only' : 'exit';
-      return this.#onDevice(decision, exit, route, watch);
-    }
+    if (outcome.codes === undefined) return this.#onDevice(outcome, watch);
     try {
-      const result = await this.#offload(codes, watch, budgetMs);
-      return this.#fromCloud(result, watch);
+      const result = await this.#offload(outcome.codes, watch, budgetMs);
+      return this.#fromCloud(outcome, result, watch);
     } catch (thrown) {
-      const { code } = OfframpError.from(thrown);
-      return { ...this.#onDevice(decision, exit, 'exit', watch), degraded: true, reason: code };
+      return { ...this.#onDevice(outcome, watch), degraded: true, reason: OfframpError.from(thrown).code };
     }
   }
 
@@ -159,42 +161,39 @@ export class Agent {
     });
   }
 
-  #onDevice(decision: ExitDecision, exit: number, route: Route, watch: Stopwatch): Answer {
-    return this.#compose(decision, exit, route, watch, { cloudQueue: 0, cloudRun: 0, bytesSent: 0 });
+  #onDevice(outcome: DeviceOutcome, watch: Stopwatch): Answer {
+    const last = this.#options.bundle.manifest.segments.length - 1;
+    const route = outcome.exit === last ? 'edge-only' : 'exit';
+    return this.#compose(outcome, outcome, route, watch, { queueMicros: 0, runMicros: 0, bytesSent: 0 });
   }
 
-  #fromCloud(result: OffloadResult, watch: Stopwatch): Answer {
+  #fromCloud(outcome: DeviceOutcome, result: OffloadResult, watch: Stopwatch): Answer {
     const { bundle, clock } = this.#options;
     const exit = result.exits[0] ?? 0;
     const before = clock.now();
     const decision = decideExit({ ...bundle.exit(exit), logits: result.logits });
     watch.exitMs += clock.now() - before;
-    return this.#compose(decision, exit, 'features', watch, {
-      cloudQueue: result.queueMicros / 1000,
-      cloudRun: result.runMicros / 1000,
-      bytesSent: result.bytesSent,
-    });
+    return this.#compose(outcome, { decision, exit }, 'features', watch, result);
   }
 
   #compose(
-    { label, probabilities, entropy }: ExitDecision,
-    exit: number,
+    device: ExitOutcome,
+    { decision, exit }: ExitOutcome,
     route: Route,
     watch: Stopwatch,
-    { cloudQueue, cloudRun, bytesSent }: { cloudQueue: number; cloudRun: number; bytesSent: number },
+    cloud: CloudCosts,
   ): Answer {
     const { bundle, clock } = this.#options;
+    const { label, probabilities, entropy } = decision;
     const latencyMs = clock.now() - watch.startedAtMs;
-    const { deviceMs, exitMs, encodeMs } = watch;
-    const network = Math.max(0, latencyMs - deviceMs - exitMs - encodeMs - cloudQueue - cloudRun);
-    const stagesMs: StageTimes = {
-      device: deviceMs,
-      exit: exitMs,
-      encode: encodeMs,
-      network,
-      cloudQueue,
-      cloudRun,
+    const accounted = {
+      device: watch.deviceMs,
+      exit: watch.exitMs,
+      encode: watch.encodeMs,
+      cloudQueue: cloud.queueMicros / 1000,
+      cloudRun: cloud.runMicros / 1000,
     };
+    const network = Math.max(0, latencyMs - Object.values(accounted).reduce((sum, ms) => sum + ms, 0));
     return {
       label,
       className: bundle.manifest.classes[label] ?? String(label),
@@ -203,9 +202,14 @@ export class Agent {
       exit: bundle.exit(exit).name,
       route,
       degraded: false,
+      device: {
+        exit: bundle.exit(device.exit).name,
+        label: device.decision.label,
+        entropy: device.decision.entropy,
+      },
       latencyMs,
-      stagesMs,
-      bytesSent,
+      stagesMs: { ...accounted, network },
+      bytesSent: cloud.bytesSent,
     };
   }
 }

@@ -20,6 +20,13 @@ export interface StageTimes {
   readonly cloudRun: number;
 }
 
+/** What the device thought of an image before the cloud had its say. */
+export interface DeviceOpinion {
+  readonly exit: string;
+  readonly label: number;
+  readonly entropy: number;
+}
+
 /** The one answer every image gets. */
 export interface Answer {
   /** Index of the class. */
@@ -35,6 +42,8 @@ export interface Answer {
   /** True when the exit was not confident and the cloud should have answered, but did not; `reason` says why. */
   readonly degraded: boolean;
   readonly reason?: ErrorCode;
+  /** The last device exit's own answer; the same as this one unless the cloud answered. */
+  readonly device: DeviceOpinion;
   readonly latencyMs: number;
   readonly stagesMs: StageTimes;
   /** Bytes sent for this image, WebSocket framing included. */

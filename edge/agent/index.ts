@@ -1,5 +1,5 @@
 export { Agent, type AgentOptions, type ClassifyOptions } from './agent.ts';
-export type { Answer, Route, StageTimes } from './answer.ts';
+export type { Answer, DeviceOpinion, Route, StageTimes } from './answer.ts';
 export { type BackoffLimits, backoffMs, defaultBackoff } from './backoff.ts';
 export {
   Connection,

@@ -14,7 +14,8 @@ export async function digestOf(bytes: Uint8Array): Promise<string> {
       'got no crypto.subtle, expected Web Crypto for SHA-256: serve the page over HTTPS or from localhost',
     );
   }
-  const digest = new Uint8Array(await subtle.digest('SHA-256', bytes));
+  // Shared memory, which the cast rules out, is refused by the digest itself.
+  const digest = new Uint8Array(await subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 

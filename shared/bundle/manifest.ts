@@ -36,23 +36,16 @@ function parseJson(bytes: Uint8Array): unknown {
 }
 
 function refuseBySchema(value: unknown): never {
-  // For a field too many the library reports "schema is false" at the field, then the fault itself at its parent.
-  const fault = Value.Errors(manifestSchema, value).find(({ keyword }) => keyword !== 'boolean');
+  const [fault] = Value.Errors(manifestSchema, value);
   if (fault === undefined) refuse('', value, 'a manifest');
   const steps = pointerSteps(fault.instancePath);
   if (fault.keyword === 'required') {
     const [missing = ''] = fault.params.requiredProperties;
-    return refuse(
-      pathOf([...steps, missing]),
-      undefined,
-      describe(`${fault.schemaPath}/properties/${missing}`),
-    );
+    refuse(pathOf([...steps, missing]), undefined, describe(`${fault.schemaPath}/properties/${missing}`));
   }
-  if (fault.keyword === 'additionalProperties') {
-    const [surplus = ''] = fault.params.additionalProperties;
-    return refuse(pathOf([...steps, surplus]), at(value, [...steps, surplus]), 'no such field');
-  }
-  return refuse(pathOf(steps), at(value, steps), `${describe(fault.schemaPath)} (${fault.message})`);
+  // Objects and tuples are closed by the schema `false`, which is what a field too many meets first.
+  if (fault.keyword === 'boolean') refuse(pathOf(steps), at(value, steps), 'no such field');
+  refuse(pathOf(steps), at(value, steps), `${describe(fault.schemaPath)} (${fault.message})`);
 }
 
 function pointerSteps(pointer: string): string[] {

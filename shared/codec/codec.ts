@@ -139,13 +139,12 @@ function checkCodes(codes: Uint8Array, count: number, bits: number): void {
   if (codes.length !== count) {
     throw new OfframpError('CODES_INVALID', `got ${codes.length} codes, expected ${count}`);
   }
+  let seen = 0;
+  for (let index = 0; index < codes.length; index++) seen |= codes[index] ?? 0;
+  if (seen >>> bits === 0) return;
   const most = 2 ** bits - 1;
-  for (let index = 0; index < count; index++) {
-    const code = codes[index] ?? 0;
-    if (code > most) {
-      throw new OfframpError('CODES_INVALID', `codes: got ${code} at ${index}, expected 0 to ${most}`);
-    }
-  }
+  const place = codes.findIndex((code) => code > most);
+  throw new OfframpError('CODES_INVALID', `codes: got ${codes[place]} at ${place}, expected 0 to ${most}`);
 }
 
 /** Writes the checksum into the last two bytes. */

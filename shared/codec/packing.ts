@@ -11,8 +11,8 @@ export function pack(codes: Uint8Array, bits: number, target: Uint8Array): void 
   let position = 0;
   let held = 0;
   let heldBits = 0;
-  for (const code of codes) {
-    held |= code << heldBits;
+  for (let index = 0; index < codes.length; index++) {
+    held |= (codes[index] ?? 0) << heldBits;
     heldBits += bits;
     if (heldBits < 8) continue;
     target[position++] = held;

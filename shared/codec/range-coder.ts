@@ -104,18 +104,24 @@ export class RangeDecoder {
    */
   get(cumulative: Uint16Array, row: number, bits: number): number {
     const unit = this.#range >>> totalBits;
+    let offset = this.#offset;
+    // Without a branch, which random codes would make the processor guess wrong every other time: the sign of the
+    // difference, spread over all bits, keeps the step or clears it.
+    const wanted = (offset / unit) | 0;
     let symbol = 0;
     for (let step = 1 << (bits - 1); step > 0; step >>>= 1) {
-      if (this.#offset >= unit * (cumulative[row + symbol + step] ?? 0)) symbol += step;
+      symbol += step & ~((wanted - (cumulative[row + symbol + step] ?? 0)) >> 31);
     }
     const below = unit * (cumulative[row + symbol] ?? 0);
     const isLast = symbol === (1 << bits) - 1;
-    this.#range = isLast ? this.#range - below : unit * (cumulative[row + symbol + 1] ?? 0) - below;
-    this.#offset -= below;
-    while (this.#range < smallestRange) {
-      this.#offset = ((this.#offset << 8) | this.#nextByte()) >>> 0;
-      this.#range = (this.#range << 8) >>> 0;
+    let range = isLast ? this.#range - below : unit * (cumulative[row + symbol + 1] ?? 0) - below;
+    offset -= below;
+    while (range < smallestRange) {
+      offset = ((offset << 8) | this.#nextByte()) >>> 0;
+      range = (range << 8) >>> 0;
     }
+    this.#offset = offset;
+    this.#range = range;
     return symbol;
   }
 

@@ -110,6 +110,12 @@ Streams('are packed when packing is as short as range coding', () => {
   assert.equal(codec.encode(codes), createCodec({ shape: [1, 4, 4], bits: 2 }).encode(codes));
 });
 
+Streams('are range coded when that saves a single byte', () => {
+  const codec = createCodec({ shape: [1, 1, 1], bits: 8, tables: tablesOf(uniformRows(1, 8)) });
+  assert.is(hexOf(codec.encode(Uint8Array.of(0))), '0000');
+  assert.is(codec.encode(Uint8Array.of(1)).length, 3);
+});
+
 Streams('have no shorter form that would decode to the same codes', () => {
   const rows = skewedRows(2, 3, 5);
   const codec = createCodec({ shape: [2, 4, 4], bits: 3, tables: tablesOf(rows) });

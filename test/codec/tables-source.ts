@@ -4,7 +4,7 @@ import { type CodesShape, type CutTables, parseCutTables } from '../../shared/co
 export function lcg(seed: number): () => number {
   let state = seed;
   return () => {
-    state = Number((BigInt(state) * 1103515245n + 12345n) & 0x7fffffffn);
+    state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
     return state;
   };
 }

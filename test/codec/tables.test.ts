@@ -9,13 +9,11 @@ const shape = { contexts: 64, levels: 4, file: 'cut1.tables.bin' };
 function throwsCorrupt(bytes: Uint8Array, part: string): void {
   assert.throws(
     () => parseCutTables(bytes, shape),
-    (error: unknown) => {
-      assert.instance(error, OfframpError);
-      assert.is(error.code, 'BUNDLE_FILE_CORRUPT');
-      assert.ok(error.message.startsWith('cut1.tables.bin: '), error.message);
-      assert.ok(error.message.includes(part), error.message);
-      return true;
-    },
+    (error: unknown) =>
+      error instanceof OfframpError &&
+      error.code === 'BUNDLE_FILE_CORRUPT' &&
+      error.message.startsWith('cut1.tables.bin: ') &&
+      error.message.includes(part),
   );
 }
 

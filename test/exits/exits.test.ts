@@ -47,7 +47,7 @@ Softmax('does not change when all logits shift', () => {
           logits.map((logit) => logit + shift),
           t,
         );
-        plain.forEach((value, index) => assert.ok(Math.abs(value - (shifted[index] ?? 0)) < 1e-9));
+        assert.ok(plain.every((value, index) => Math.abs(value - (shifted[index] ?? 0)) < 1e-9));
       },
     ),
   );

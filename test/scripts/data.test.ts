@@ -65,6 +65,7 @@ async function withServer<T>(
     handler(request, response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  // A server that listens on TCP has an address of this form.
   const { port } = server.address() as AddressInfo;
   try {
     return await work(`http://127.0.0.1:${port}`, ranges);
@@ -345,7 +346,7 @@ unpacking('an archive that lacks a member, is cut, damaged or too large is refus
 });
 
 unpacking('a set in an archive is unpacked once and the archive is not kept', async () => {
-  const bytes = archive(tarEntry('set/a.bin', a), tarEntry('set/b.txt', b));
+  const bytes = new Uint8Array(archive(tarEntry('set/a.bin', a), tarEntry('set/b.txt', b)));
   const handler: Handler = (_, response) => response.end(bytes);
   await withServer(handler, async (origin, ranges) => {
     const file = { ...published([`${origin}/set.tar.gz`], bytes), name: 'set.tar.gz' };

@@ -1,2 +1,1 @@
-export { bundleFolder } from './bundle-folder.ts';
 export { WorkerPool, type WorkerPoolOptions } from './worker-pool.ts';

@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { OfframpError } from '../shared/errors.ts';
+import { OfframpError } from '../errors.ts';
 
 /** Says whether a bearer token is one of the server's. */
 export type TokenCheck = (token: string | undefined) => boolean;
@@ -16,7 +16,7 @@ export function tokenCheck(tokens: readonly string[], host: string): TokenCheck 
     if (isLoopback(host)) return () => true;
     throw new OfframpError(
       'CONFIG_INVALID',
-      `Listening on ${host} lets others in: set OFFRAMP_TOKEN or --token-file, or listen on 127.0.0.1`,
+      `Listening on ${host} lets others in: give it a token with --token-file, or listen on 127.0.0.1`,
     );
   }
   const short = tokens.find((token) => token.length < minTokenLength);

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { OfframpError } from '../../errors.ts';
+import { OfframpError } from '../errors.ts';
 
 /**
  * A reader of a bundle's files in a folder, as `openBundle` takes it.

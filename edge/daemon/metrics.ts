@@ -1,0 +1,73 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Answer } from '../agent/index.ts';
+
+const seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+
+/** Read when metrics are scraped. */
+export interface Gauges {
+  connected(): boolean;
+  inFlight(): number;
+  lateAnswers(): number;
+}
+
+/** The daemon's Prometheus metrics. */
+export class EdgeMetrics {
+  readonly registry = new Registry();
+  readonly #answers: Counter<'route' | 'exit' | 'reason'>;
+  readonly #refusals: Counter<'code'>;
+  readonly #bytesSent: Counter;
+  readonly #latency: Histogram<'route'>;
+
+  constructor(gauges: Gauges) {
+    const registers = [this.registry];
+    collectDefaultMetrics({ register: this.registry });
+    this.#answers = new Counter({
+      name: 'offramp_edge_answers_total',
+      help: 'Answers by route, exit and, when degraded, the reason',
+      labelNames: ['route', 'exit', 'reason'],
+      registers,
+    });
+    this.#refusals = new Counter({
+      name: 'offramp_edge_refusals_total',
+      help: 'Images refused, by error code',
+      labelNames: ['code'],
+      registers,
+    });
+    this.#bytesSent = new Counter({
+      name: 'offramp_edge_sent_bytes_total',
+      help: 'Bytes of requests to the cloud, WebSocket framing included',
+      registers,
+    });
+    this.#latency = new Histogram({
+      name: 'offramp_edge_latency_seconds',
+      help: 'Time from the image to its answer, by route',
+      labelNames: ['route'],
+      buckets: seconds,
+      registers,
+    });
+    this.#gauge('cloud_connected', '1 while connected to the cloud', () => Number(gauges.connected()));
+    this.#gauge('in_flight', 'Images under way', () => gauges.inFlight());
+    this.#gauge('late_answers', 'Cloud answers that came after their budget', () => gauges.lateAnswers());
+  }
+
+  onAnswer({ route, exit, reason, latencyMs, bytesSent }: Answer): void {
+    this.#answers.inc({ route, exit, reason: reason ?? '' });
+    this.#latency.observe({ route }, latencyMs / 1000);
+    this.#bytesSent.inc(bytesSent);
+  }
+
+  onRefused(code: string): void {
+    this.#refusals.inc({ code });
+  }
+
+  #gauge(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name: `offramp_edge_${name}`,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+}

@@ -1,0 +1,165 @@
+import type { FastifyBaseLogger } from 'fastify';
+import { type Bundle, openBundle, type ReadFile } from '../../shared/bundle/index.ts';
+import { systemClock } from '../../shared/clock.ts';
+import { bundleFolder, listenError, tokenCheck } from '../../shared/host/index.ts';
+import { type Provider, segmentGraph } from '../../shared/runtime/index.ts';
+import { WorkerPool } from '../../shared/runtime/node/index.ts';
+import { Agent, Uplink, type UplinkEvent } from '../agent/index.ts';
+import type { ResizeMode } from './decode-image.ts';
+import { httpApi } from './http-api.ts';
+import { EdgeMetrics } from './metrics.ts';
+import { wsDial } from './ws-dial.ts';
+
+export interface AgentConfig {
+  readonly bundleFolder: string;
+  /** `ws:` or `wss:` address; absent on a device that stands alone. */
+  readonly cloudUrl?: string | undefined;
+  readonly cloudToken?: string | undefined;
+  /** Segments to run here; absent: one with a cloud, all of them without. */
+  readonly cut?: number | undefined;
+  readonly budgetMs: number;
+  readonly maxInFlight: number;
+  readonly workers: number;
+  readonly threadsPerWorker: number;
+  readonly version: string;
+  readonly onEvent: (event: UplinkEvent) => void;
+}
+
+export interface RunningAgent {
+  readonly agent: Agent;
+  readonly bundle: Bundle;
+  readonly cut: number;
+  readonly uplink: Uplink | undefined;
+  readonly provider: Provider;
+  stop(): Promise<void>;
+}
+
+const heartbeatMs = 5000;
+const connectTimeoutMs = 5000;
+const maxMessageBytes = 1024 * 1024;
+
+/**
+ * Starts an agent on this machine: bundle, inference threads and, when there is one, the connection to the cloud. Does not
+ * wait for the cloud: until it is there, images are answered on the device.
+ */
+export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
+  const readFile = bundleFolder(config.bundleFolder);
+  const cut = config.cut ?? (await defaultCut(config, readFile));
+  const segments = Array.from({ length: cut }, (_, index) => index);
+  const bundle = await openBundle(readFile, { segments });
+  const runner = await WorkerPool.start({
+    graphs: segments.map((index) => segmentGraph(bundle, index)),
+    workers: config.workers,
+    threadsPerWorker: config.threadsPerWorker,
+    providers: ['cpu'],
+    maxQueuedRuns: config.maxInFlight,
+  });
+  const uplink = config.cloudUrl === undefined ? undefined : startUplink(config, config.cloudUrl, bundle);
+  const agent = new Agent({
+    bundle,
+    runner,
+    ...(uplink && { cloud: uplink }),
+    clock: systemClock,
+    cut,
+    defaultBudgetMs: config.budgetMs,
+    maxInFlight: config.maxInFlight,
+  });
+  return {
+    agent,
+    bundle,
+    cut,
+    uplink,
+    provider: runner.provider,
+    async stop() {
+      uplink?.close();
+      await runner.close();
+    },
+  };
+}
+
+async function defaultCut({ cloudUrl }: AgentConfig, readFile: ReadFile): Promise<number> {
+  if (cloudUrl !== undefined) return 1;
+  const { manifest } = await openBundle(readFile, { segments: [] });
+  return manifest.segments.length;
+}
+
+function startUplink({ cloudToken, version, onEvent }: AgentConfig, url: string, bundle: Bundle): Uplink {
+  const uplink = new Uplink({
+    dial: wsDial({ url, heartbeatMs, connectTimeoutMs, maxMessageBytes }),
+    hello: {
+      agent: `offramp-edge/${version}`,
+      ...(cloudToken !== undefined && { token: cloudToken }),
+      bundles: [{ id: bundle.manifest.id, digest: bundle.digest }],
+    },
+    clock: systemClock,
+    random: Math.random,
+    onEvent,
+  });
+  uplink.start();
+  return uplink;
+}
+
+export interface EdgeConfig extends Omit<AgentConfig, 'onEvent'> {
+  readonly host: string;
+  readonly port: number;
+  /** Tokens of the daemon's own HTTP API. */
+  readonly tokens: readonly string[];
+  readonly resize: ResizeMode;
+  readonly logger: FastifyBaseLogger;
+}
+
+export interface RunningEdge {
+  readonly url: string;
+  /** Answers what is under way, then stops. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the edge agent daemon.
+ * @throws OfframpError CONFIG_INVALID, PORT_IN_USE, or what opening the bundle and starting the threads throw.
+ */
+export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
+  const { host, port, logger, resize, version } = config;
+  const authorised = tokenCheck(config.tokens, host);
+  const running = await startAgent({ ...config, onEvent: (event) => logEvent(logger, event) });
+  const { agent, uplink, bundle, provider } = running;
+  const metrics = new EdgeMetrics({
+    connected: () => uplink?.connected ?? false,
+    inFlight: () => agent.inFlight,
+    lateAnswers: () => uplink?.lateAnswers ?? 0,
+  });
+  const app = httpApi({ agent, bundle, uplink, metrics, authorised, resize, provider, version, logger });
+  try {
+    const url = await app.listen({ host, port });
+    logger.info(
+      { bundle: bundle.manifest.id, digest: bundle.digest, provider, cut: config.cut },
+      'answering',
+    );
+    return {
+      url,
+      async stop() {
+        await app.close();
+        await running.stop();
+      },
+    };
+  } catch (thrown) {
+    await running.stop();
+    throw listenError(thrown, host, port);
+  }
+}
+
+function logEvent(logger: FastifyBaseLogger, event: UplinkEvent): void {
+  switch (event.kind) {
+    case 'connected':
+      logger.info({ server: event.welcome.server, credits: event.welcome.credits }, 'connected to the cloud');
+      break;
+    case 'goaway':
+      logger.info({ reason: event.reason }, 'the cloud asks to go elsewhere');
+      break;
+    case 'disconnected':
+      logger.warn(
+        { code: event.error.code, retryInMs: Math.round(event.retryInMs) },
+        `${event.error.message}; answering on the device`,
+      );
+  }
+}

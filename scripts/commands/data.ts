@@ -1,0 +1,35 @@
+import { OfframpError } from '../../shared/errors.ts';
+import { downloadDataset, isDatasetName } from '../data/index.ts';
+import { type Progress, print, printJson, progressBar } from '../output.ts';
+
+export interface DataCommandOptions {
+  readonly to: string;
+  readonly json?: boolean;
+}
+
+/** Downloads a data set and checks it. */
+export async function dataCommand(name: string, options: DataCommandOptions): Promise<void> {
+  if (!isDatasetName(name))
+    throw new OfframpError('CONFIG_INVALID', `Data set '${name}', expected mnist or cifar10`);
+  let bar: Progress | undefined;
+  let file = '';
+  const result = await downloadDataset({
+    name,
+    toFolder: options.to,
+    onProgress(progress) {
+      if (progress.file !== file) {
+        bar?.stop();
+        bar = progressBar(progress.file, progress.totalBytes);
+        file = progress.file;
+      }
+      bar?.update(progress.receivedBytes);
+    },
+  }).finally(() => bar?.stop());
+  if (options.json) printJson(result);
+  else {
+    const { downloaded, kept, folder } = result;
+    print(
+      `${folder}: ${downloaded.length} files downloaded, ${kept.length} were there already, all as published.`,
+    );
+  }
+}

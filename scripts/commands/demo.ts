@@ -1,0 +1,151 @@
+import sharp from 'sharp';
+import { untilSignal } from '../../shared/host/index.ts';
+import type { LabelledImages } from '../data/index.ts';
+import { feed } from '../demo/feed.ts';
+import { demoImages } from '../demo/images.ts';
+import { picture } from '../demo/picture.ts';
+import { meanCompressedBytes, Tally } from '../demo/tally.ts';
+import { print, printJson, say } from '../output.ts';
+import { type ServerProcess, spawnServer } from '../processes.ts';
+import { findBundle } from '../project.ts';
+
+export interface DemoCommandOptions {
+  readonly bundle: string;
+  readonly once?: boolean;
+  readonly rate?: number;
+  readonly budgetMs: number;
+  readonly json?: boolean;
+}
+
+const liveRate = 100;
+const redrawMs = 500;
+const quietRedrawMs = 5000;
+const sampledForWebp = 200;
+
+/** Two real processes on loopback, a stream of images through them, and what became of each. */
+export async function demoCommand(options: DemoCommandOptions): Promise<void> {
+  const bundle = findBundle(options.bundle);
+  const { source, images } = demoImages(process.env.OFFRAMP_DATA);
+  let stopped = false;
+  void untilSignal().then(() => {
+    stopped = true;
+  });
+  const { cloud, edge } = await startBoth(bundle);
+  say(`cloud server  pid ${cloud.child.pid}  ${cloud.url}`);
+  say(`edge agent    pid ${edge.child.pid}  ${edge.url}  (POST images to ${edge.url}/v1/classify)`);
+  say(`${images.count} images: ${source}${options.once ? '' : '. Ctrl-C ends it.'}\n`);
+  const tally = new Tally();
+  const startedAt = performance.now();
+  const live = startLiveTable(tally, startedAt);
+  await feed({
+    edgeUrl: edge.url,
+    images,
+    tally,
+    budgetMs: options.budgetMs,
+    rate: options.rate ?? (options.once ? undefined : liveRate),
+    passes: options.once ? 'one' : 'endless',
+    stopped: () => stopped,
+  });
+  live.stop();
+  const seconds = (performance.now() - startedAt) / 1000;
+  await edge.stop();
+  await cloud.stop();
+  await report(tally, images, source, seconds, options);
+  if (tally.failed > 0) process.exitCode = 1;
+}
+
+async function startBoth(bundle: string): Promise<{ cloud: ServerProcess; edge: ServerProcess }> {
+  const quiet = ['--bundle', bundle, '--port', '0', '--log-level', 'error'];
+  const cloud = await spawnServer(['cloud', ...quiet], { stderr: 'inherit' });
+  const link = ['--cloud', cloud.url.replace(/^http/, 'ws')];
+  const edge = await spawnServer(['edge', ...quiet, ...link], { stderr: 'inherit' });
+  await cloudConnected(edge.url);
+  return { cloud, edge };
+}
+
+/** The first images should not be degraded only because the two have just been started. */
+async function cloudConnected(edgeUrl: string): Promise<void> {
+  for (let tries = 0; tries < 100; tries++) {
+    const metrics = await (await fetch(`${edgeUrl}/metrics`)).text();
+    if (/^offramp_edge_cloud_connected 1$/m.test(metrics)) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** Redraws the table in place on a terminal; elsewhere prints it now and then. */
+function startLiveTable(tally: Tally, startedAt: number): { stop(): void } {
+  let drawnLines = 0;
+  const tty = process.stderr.isTTY;
+  const draw = () => {
+    if (tally.answers === 0) return;
+    const perSecond = (tally.answers / (performance.now() - startedAt)) * 1000;
+    const text = `${perSecond.toFixed(0)} answers/s\n${tally.render()}`;
+    if (tty && drawnLines > 0) process.stderr.write(`\x1b[${drawnLines}A\x1b[0J`);
+    say(text);
+    drawnLines = text.split('\n').length;
+  };
+  const timer = setInterval(draw, tty ? redrawMs : quietRedrawMs);
+  return {
+    stop() {
+      clearInterval(timer);
+      if (tty && drawnLines > 0) process.stderr.write(`\x1b[${drawnLines}A\x1b[0J`);
+    },
+  };
+}
+
+async function report(
+  tally: Tally,
+  images: LabelledImages,
+  source: string,
+  seconds: number,
+  options: DemoCommandOptions,
+): Promise<void> {
+  const webpBytes = await webpMean(images);
+  const { answers, right, bytes, degraded, failed, routes } = tally;
+  if (options.json) {
+    printJson({
+      source,
+      seconds,
+      answers,
+      accuracy: right / answers,
+      bytesSent: bytes,
+      webpBytes,
+      degraded,
+      failed,
+      routes,
+    });
+    return;
+  }
+  print(`${answers} answers in ${seconds.toFixed(1)} s (${(answers / seconds).toFixed(0)}/s): ${source}\n`);
+  print(tally.render());
+  const all = webpBytes * answers;
+  print(`\nSent to the cloud: ${bytes} bytes in all, frames included. Every image as WebP (quality 75,`);
+  print(
+    `${webpBytes.toFixed(0)} bytes each) would have been ${all.toFixed(0)}, ${(all / bytes).toFixed(0)} times as much.`,
+  );
+  if (degraded + failed > 0) print(`Degraded: ${degraded}. Without an answer: ${failed}.`);
+  printRescue(tally, images);
+}
+
+function printRescue({ rescue }: Tally, images: LabelledImages): void {
+  if (rescue === undefined) return;
+  const { answer, truth, image } = rescue;
+  const { label, entropy } = answer.device;
+  print(
+    `\nOne that travelled: the device took it for a ${label} but was not sure (entropy ${entropy.toFixed(2)}),`,
+  );
+  print(`the cloud made it a ${answer.label} (entropy ${answer.entropy.toFixed(2)}); it is a ${truth}.\n`);
+  print(picture(images.image(image), images.shape[1]));
+}
+
+async function webpMean(images: LabelledImages): Promise<number> {
+  const [height, width, channels] = images.shape;
+  const raw = { width, height, channels: channels === 1 ? (1 as const) : (3 as const) };
+  const sample = Array.from({ length: Math.min(sampledForWebp, images.count) }, (_, index) =>
+    images.image(index),
+  );
+  return meanCompressedBytes(
+    sample,
+    async (image) => (await sharp(image, { raw }).webp({ quality: 75 }).toBuffer()).length,
+  );
+}

@@ -1,0 +1,50 @@
+import pino from 'pino';
+import { type ResizeMode, startEdge } from '../../edge/daemon/index.ts';
+import { untilSignal } from '../../shared/host/index.ts';
+import { readTokens } from '../options.ts';
+import { print } from '../output.ts';
+import { findBundle, version } from '../project.ts';
+
+export interface EdgeCommandOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly bundle: string;
+  readonly cloud?: string;
+  readonly cut?: number;
+  readonly budgetMs: number;
+  readonly resize: ResizeMode;
+  readonly workers: number;
+  readonly threads: number;
+  readonly maxInFlight: number;
+  readonly tokenFile?: string;
+  readonly cloudTokenFile?: string;
+  readonly logLevel: string;
+  readonly json?: boolean;
+}
+
+/** Runs the edge agent daemon until SIGTERM or SIGINT. */
+export async function edgeCommand(options: EdgeCommandOptions): Promise<void> {
+  const logger = pino({ level: options.logLevel, base: { service: 'edge' } }, pino.destination(2));
+  const stopped = untilSignal();
+  const edge = await startEdge({
+    host: options.host,
+    port: options.port,
+    tokens: readTokens(options.tokenFile, 'OFFRAMP_EDGE_TOKEN'),
+    bundleFolder: findBundle(options.bundle),
+    cloudUrl: options.cloud,
+    cloudToken: readTokens(options.cloudTokenFile, 'OFFRAMP_CLOUD_TOKEN')[0],
+    cut: options.cut,
+    budgetMs: options.budgetMs,
+    resize: options.resize,
+    workers: options.workers,
+    threadsPerWorker: options.threads,
+    maxInFlight: options.maxInFlight,
+    version,
+    logger,
+  });
+  if (options.json) print(JSON.stringify({ listening: edge.url }));
+  else print(`Edge agent on ${edge.url}: POST an image to ${edge.url}/v1/classify. Ctrl-C stops it.`);
+  const signal = await stopped;
+  logger.info({ signal }, 'stopping');
+  await edge.stop();
+}

@@ -1,0 +1,72 @@
+import { OfframpError } from '../../shared/errors.ts';
+import { evaluate } from '../evaluate/evaluate.ts';
+import type { Evaluation } from '../evaluate/summary.ts';
+import { milliseconds, type Progress, percent, print, printJson, progressBar, table } from '../output.ts';
+import { findBundle } from '../project.ts';
+
+export interface EvaluateCommandOptions {
+  readonly bundle: string;
+  readonly data?: string;
+  readonly limit?: number;
+  readonly concurrency: number;
+  readonly budgetMs: number;
+  readonly cut: number;
+  readonly json?: boolean;
+}
+
+/** Measures a bundle on its test split through the real path. */
+export async function evaluateCommand(options: EvaluateCommandOptions): Promise<void> {
+  const dataFolder = options.data ?? process.env.OFFRAMP_DATA;
+  if (dataFolder === undefined) {
+    throw new OfframpError(
+      'DATA_MISSING',
+      'Where is the data set? Give --data DIR or OFFRAMP_DATA; offramp data fetches it',
+    );
+  }
+  let bar: Progress | undefined;
+  let stage = '';
+  const evaluation = await evaluate({
+    ...options,
+    bundleFolder: findBundle(options.bundle),
+    dataFolder,
+    limit: options.limit,
+    onProgress(current, done, total) {
+      if (current !== stage) {
+        bar?.stop();
+        bar = progressBar(current === 'whole' ? 'whole network' : 'edge and cloud', total);
+        stage = current;
+      }
+      bar?.update(done);
+    },
+  });
+  bar?.stop();
+  if (options.json) printJson(evaluation);
+  else print(words(evaluation));
+}
+
+function words(e: Evaluation): string {
+  const exits = e.exits.map(({ name, side, share, accuracy }) => [
+    name,
+    side,
+    percent(share),
+    percent(accuracy),
+  ]);
+  const latency = Object.entries(e.latencyMs).map(([route, { p50, p95, p99 }]) => [
+    route,
+    milliseconds(p50),
+    milliseconds(p95),
+    milliseconds(p99),
+  ]);
+  return [
+    `${e.bundle} ${e.version} on ${e.images} ${e.split} images of ${e.dataset}, cut ${e.cut}, budget ${e.budgetMs} ms`,
+    '',
+    `accuracy ${percent(e.accuracy)}; last exit alone, for every image: ${percent(e.whole.accuracy)}`,
+    '',
+    table(['exit', 'side', 'share', 'accuracy'], exits),
+    '',
+    table(['route', 'p50', 'p95', 'p99'], latency),
+    '',
+    `${e.offload.images} images offloaded, ${e.offload.bytesMean.toFixed(1)} bytes each (p95 ${e.offload.bytesP95}), frame and all`,
+    `label differs from the network in one piece: ${e.placementMismatches}; degraded: ${e.degraded}; lost: ${e.lost}`,
+  ].join('\n');
+}

@@ -1,0 +1,50 @@
+import { readFileSync } from 'node:fs';
+import { InvalidArgumentError, Option } from 'commander';
+import { OfframpError } from '../shared/errors.ts';
+import { type Provider, providers } from '../shared/runtime/index.ts';
+
+/** Parses a whole number within bounds, for commander. */
+export function wholeNumber(minimum: number, maximum: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (Number.isInteger(value) && value >= minimum && value <= maximum) return value;
+    throw new InvalidArgumentError(`Expected a whole number from ${minimum} to ${maximum}.`);
+  };
+}
+
+export const port = wholeNumber(0, 65_535);
+
+/** Reads tokens, one a line; empty lines and lines that begin with # are skipped. */
+export function readTokens(file: string | undefined, variable: string): string[] {
+  const fromVariable = process.env[variable];
+  const text = file === undefined ? (fromVariable ?? '') : readTokenFile(file);
+  const lines = text.split(/[\n,]/).map((line) => line.trim());
+  const tokens = lines.filter((line) => line !== '' && !line.startsWith('#'));
+  if (file !== undefined && tokens.length === 0) {
+    throw new OfframpError('CONFIG_INVALID', `${file} holds no token, expected one a line`);
+  }
+  return tokens;
+}
+
+function readTokenFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new OfframpError('CONFIG_INVALID', `Cannot read the token file ${file}`, { cause });
+  }
+}
+
+export type Device = Provider | 'auto';
+
+export const deviceOption = new Option('--device <device>', 'where segments run')
+  .choices([...providers, 'auto'])
+  .default('cpu');
+
+/** Execution providers to try, in order. Only `auto` falls back; a device asked for by name is had or refused. */
+export function providersOf(device: Device): Provider[] {
+  return device === 'auto' ? ['cuda', 'webgpu', 'cpu'] : [device];
+}
+
+export const logLevelOption = new Option('--log-level <level>', 'least level of the JSON log on stderr')
+  .choices(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
+  .default('info');

@@ -1,0 +1,4 @@
+export { bundleFolder } from './bundle-folder.ts';
+export { listenError } from './listen.ts';
+export { untilSignal } from './signals.ts';
+export { isLoopback, type TokenCheck, tokenCheck } from './tokens.ts';

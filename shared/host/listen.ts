@@ -1,0 +1,10 @@
+import { OfframpError } from '../errors.ts';
+
+/** Turns what `listen` throws into words. */
+export function listenError(thrown: unknown, host: string, port: number): OfframpError {
+  if (thrown instanceof Error && 'code' in thrown && thrown.code === 'EADDRINUSE') {
+    const message = `Port ${port} on ${host} is taken by another process; choose another with --port, or 0 for any`;
+    return new OfframpError('PORT_IN_USE', message, { cause: thrown });
+  }
+  return OfframpError.from(thrown);
+}
