@@ -21,7 +21,7 @@ const nodeOnlyPackages = new Set([
   'ws',
 ]);
 /** Folders of the shared room that may need Node; no browser-safe file may reach Node through them. */
-const nodeFolders = ['shared/runtime/'];
+const nodeFolders = ['shared/runtime/', 'shared/host/'];
 const commandLinePackages = new Set(['cli-progress', 'commander']);
 
 /** What each room may never import of ours. */
@@ -94,7 +94,7 @@ function breach(file: string, specifier: string): string | undefined {
   }
   const name = packageOf(specifier);
   if (isBrowserSafe(file) && isOfNode(specifier)) return 'the browser-safe core must not need Node';
-  if (name.startsWith('onnxruntime-') && !file.startsWith('shared/runtime/')) {
+  if (name.startsWith('onnxruntime-') && !file.startsWith('shared/runtime/', 'shared/host/')) {
     return 'only shared/runtime knows onnxruntime';
   }
   if (commandLinePackages.has(name) && room !== 'scripts') return 'only scripts talk to a terminal';
