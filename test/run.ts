@@ -97,7 +97,7 @@ async function runFile(file: string, timeoutSeconds: number): Promise<FileRun> {
   const child = spawn(process.execPath, ['--import', 'tsx', file], {
     cwd: root,
     detached: process.platform !== 'win32',
-    env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined },
+    env: { ...process.env, NO_COLOR: '1', ORT_DISABLE_TELEMETRY: '1', FORCE_COLOR: undefined },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   running.add(child);

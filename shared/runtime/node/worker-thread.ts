@@ -8,6 +8,10 @@ interface Job {
   reject(error: OfframpError): void;
 }
 
+// Since 1.30 onnxruntime's Linux and macOS builds report usage to their maker and leave files behind; pictures of other people's
+// cameras are no place for that. Read once, when the library loads, and only from the environment of the main thread.
+process.env.ORT_DISABLE_TELEMETRY ??= '1';
+
 /** How long a thread may take to end after it was told to, before the process is considered stuck. */
 const stopDeadlineMs = 10_000;
 
@@ -15,7 +19,8 @@ function spawn(init: WorkerInit): Worker {
   const source = import.meta.url.endsWith('.ts');
   const entry = new URL(source ? './worker.ts' : './worker.js', import.meta.url);
   const file = source ? new URL('./boot.mjs', import.meta.url) : entry;
-  return new Worker(file, { workerData: { entry: entry.href, init } });
+  // The flags of the process are not the thread's: a loader would be registered twice, --eval would be refused.
+  return new Worker(file, { workerData: { entry: entry.href, init }, execArgv: [] });
 }
 
 /** One inference thread, seen from the thread that owns sockets. Takes any number of jobs and runs them in order. */
