@@ -28,7 +28,9 @@ const offramp = fileURLToPath(new URL('./offramp.mjs', import.meta.url));
  */
 export async function spawnServer(args: readonly string[], options: SpawnOptions): Promise<ServerProcess> {
   const child = spawn(process.execPath, [offramp, ...args, '--json'], {
-    stdio: ['ignore', 'pipe', options.stderr],
+    // The channel tells the process when we are gone; a session of its own keeps a Ctrl-C meant for us from it.
+    stdio: ['ignore', 'pipe', options.stderr, 'ipc'],
+    detached: true,
     env: { ...process.env, ...options.env },
   });
   const ended = new Promise<number | NodeJS.Signals>((resolve) => {

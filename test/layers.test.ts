@@ -94,7 +94,7 @@ function breach(file: string, specifier: string): string | undefined {
   }
   const name = packageOf(specifier);
   if (isBrowserSafe(file) && isOfNode(specifier)) return 'the browser-safe core must not need Node';
-  if (name.startsWith('onnxruntime-') && !file.startsWith('shared/runtime/', 'shared/host/')) {
+  if (name.startsWith('onnxruntime-') && !file.startsWith('shared/runtime/')) {
     return 'only shared/runtime knows onnxruntime';
   }
   if (commandLinePackages.has(name) && room !== 'scripts') return 'only scripts talk to a terminal';

@@ -95,6 +95,9 @@ def _run(arguments: argparse.Namespace, recipe: Recipe, options: Options) -> Non
     network = trainer.joint(bank, baseline)
     if arguments.until == "joint":
         return
+    network = trainer.branch(bank, network)
+    if arguments.until == "branch":
+        return
     network = trainer.finish(bank, network)
     if arguments.until == "finish":
         return
@@ -107,6 +110,7 @@ def _run(arguments: argparse.Namespace, recipe: Recipe, options: Options) -> Non
             "teacher": options.teacher_epochs,
             "baseline": options.baseline_epochs,
             "joint": options.joint_epochs,
+            "branch": options.branch_epochs,
             "finish": options.finish_epochs,
         },
         "options": asdict(options),

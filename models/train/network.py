@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Sequence, TypeVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -27,6 +28,39 @@ class ConvBn(nn.Module):
     def fused(self) -> nn.Module:
         """The same map in evaluation mode as one convolution."""
         return fuse_conv_bn_eval(self.conv, self.norm, isinstance(self.conv, nn.ConvTranspose2d))
+
+
+class ConvPoolNorm(nn.Module):
+    """A convolution, max pooling, and batch norm whose gains are taken without their sign.
+
+    A rising affine map per channel commutes with the maximum, so the norm still folds into the
+    convolution, while training normalises a quarter of the values.
+    """
+
+    def __init__(self, conv: nn.Conv2d, pool: nn.MaxPool2d) -> None:
+        super().__init__()
+        self.conv = conv
+        self.pool = pool
+        self.norm = nn.BatchNorm2d(conv.out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        norm = self.norm
+        return F.batch_norm(
+            self.pool(self.conv(x)),
+            norm.running_mean,
+            norm.running_var,
+            norm.weight.abs(),
+            norm.bias,
+            training=norm.training,
+            momentum=norm.momentum,
+            eps=norm.eps,
+        )
+
+    def fused(self) -> nn.Module:
+        """The same map in evaluation mode as one convolution and the pooling."""
+        norm = copy.deepcopy(self.norm)
+        norm.weight.data.abs_()
+        return nn.Sequential(fuse_conv_bn_eval(self.conv, norm), self.pool)
 
 
 class Normalise(nn.Module):
@@ -100,6 +134,11 @@ class Network(nn.Module):
             x = segment.trunk(x)
         return self.segments[-1].head(x)
 
+    def branch(self, image: Tensor) -> Tensor:
+        """Logits [N, classes] of the first exit alone."""
+        device = self.segments[0]
+        return device.head(device.trunk(self.normalise(image)))
+
     def train_pass(self, image: Tensor, hardness: float) -> Pass:
         """All exits with the quantisers straight through; `hardness` as in Quantiser.soft_codes."""
         done = Pass()
@@ -168,11 +207,11 @@ AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
 def fuse(network: AnyModule) -> AnyModule:
-    """A copy in evaluation mode in which every ConvBn is one plain convolution."""
+    """A copy in evaluation mode in which every batch norm is part of its convolution."""
     fused = copy.deepcopy(network).eval()
     for module in list(fused.modules()):
         for name, child in list(module.named_children()):
-            if isinstance(child, ConvBn):
+            if isinstance(child, (ConvBn, ConvPoolNorm)):
                 setattr(module, name, child.fused())
     return fused
 

@@ -41,7 +41,7 @@ def _b_lenet_mnist() -> Recipe:
         source=MNIST,
         network=lambda: b_lenet(*normalise),
         teacher=lambda: Teacher(Normalise(*normalise), channels=1, width=32, classes=10),
-        student_warp=WarpRange(10, 0.10, 0.12, 2.0, 0.8, 5),
+        student_warp=WarpRange(7, 0.07, 0.08, 1.0, 0.35, 5),
         teacher_warp=WarpRange(12, 0.12, 0.15, 2.5, 1.0, 5),
         options=Options(),
         exit_names=("branch", "final"),

@@ -22,7 +22,7 @@ from .calibrate import (
 )
 from .data import MNIST, DataError, load_training, parse_idx
 from .export import record_bytes
-from .network import ConvBn, count_macs, fuse
+from .network import ConvBn, ConvPoolNorm, count_macs, fuse
 from .quantise import Quantiser
 from .recipes import RECIPES
 from .stage import Log, Stage, run_stage
@@ -137,7 +137,9 @@ class BundleTest(unittest.TestCase):
 
     def test_fusing_changes_nothing(self) -> None:
         for conv in (nn.Conv2d(3, 4, 3, bias=False), nn.ConvTranspose2d(3, 4, 2, stride=2, bias=False)):
-            block = nn.Sequential(ConvBn(conv))
+            pooled = ConvPoolNorm(nn.Conv2d(4, 5, 3, bias=False), nn.MaxPool2d(2, ceil_mode=True))
+            nn.init.normal_(pooled.norm.weight)
+            block = nn.Sequential(ConvBn(conv), pooled)
             block(torch.randn(16, 3, 6, 6))
             x = torch.randn(2, 3, 6, 6)
             self.assertTrue(torch.allclose(block.eval()(x), fuse(block)(x), atol=1e-5))

@@ -76,11 +76,15 @@ async function cloudConnected(edgeUrl: string): Promise<void> {
 function startLiveTable(tally: Tally, startedAt: number): { stop(): void } {
   let drawnLines = 0;
   const tty = process.stderr.isTTY;
+  const erase = () => {
+    // To the first column too: a terminal echoes ^C.
+    if (tty && drawnLines > 0) process.stderr.write(`\r\x1b[${drawnLines}A\x1b[0J`);
+  };
   const draw = () => {
     if (tally.answers === 0) return;
     const perSecond = (tally.answers / (performance.now() - startedAt)) * 1000;
     const text = `${perSecond.toFixed(0)} answers/s\n${tally.render()}`;
-    if (tty && drawnLines > 0) process.stderr.write(`\x1b[${drawnLines}A\x1b[0J`);
+    erase();
     say(text);
     drawnLines = text.split('\n').length;
   };
@@ -88,7 +92,7 @@ function startLiveTable(tally: Tally, startedAt: number): { stop(): void } {
   return {
     stop() {
       clearInterval(timer);
-      if (tty && drawnLines > 0) process.stderr.write(`\x1b[${drawnLines}A\x1b[0J`);
+      erase();
     },
   };
 }

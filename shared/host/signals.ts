@@ -1,5 +1,6 @@
 /**
- * Resolves with the name of the first SIGINT or SIGTERM. A second one ends the process at once, and by SIGKILL: leaving by
+ * Resolves with the name of the first SIGINT or SIGTERM; the end of a parent process that started this one with an IPC channel
+ * counts as SIGTERM, so that nothing is left running behind it. A second signal ends the process at once, and by SIGKILL: leaving by
  * `process.exit` while a thread computes would abort with a core dump.
  */
 export function untilSignal(): Promise<NodeJS.Signals> {
@@ -12,5 +13,8 @@ export function untilSignal(): Promise<NodeJS.Signals> {
     };
     process.on('SIGINT', onSignal);
     process.on('SIGTERM', onSignal);
+    process.once('disconnect', () => resolve('SIGTERM'));
+    // A listener would keep the process alive for as long as its parent is.
+    process.channel?.unref();
   });
 }

@@ -7,10 +7,11 @@ import type { Answer } from '../../edge/agent/index.ts';
 import { type LabelledImages, readIdxPair } from '../../scripts/data/index.ts';
 import { committedBundle, projectFolder, removeLater, type Server } from './support.ts';
 
-/** The digits that the project draws itself, 28 x 28. */
-export function samples(): LabelledImages {
+/** The first digits that the project draws itself, 28 x 28, all 600 unless told. */
+export function samples(limit = 600): LabelledImages {
   const drawn = (part: string) => join(projectFolder, 'models', 'samples', `drawn-digits-${part}-ubyte.gz`);
-  return readIdxPair(drawn('images-idx3'), drawn('labels-idx1'));
+  const all = readIdxPair(drawn('images-idx3'), drawn('labels-idx1'));
+  return { ...all, count: Math.min(limit, all.count) };
 }
 
 /** An empty folder that goes when the test ends. */

@@ -31,7 +31,7 @@ interface Device {
   connected(): boolean | Promise<boolean>;
 }
 
-const images = samples();
+const images = samples(200);
 
 /** Streams all images while the cloud is killed and started again; gives the answers by image. */
 async function streamThroughAnOutage(device: Device, cloud: Server, bundle: string): Promise<Outcome[][]> {

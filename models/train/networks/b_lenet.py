@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ..network import ConvBn, Network, Normalise, Segment
+from ..network import ConvBn, ConvPoolNorm, Network, Normalise, Segment
 
 CODE_CHANNELS = 6
 CODE_BITS = 3
@@ -62,13 +62,11 @@ def b_lenet(mean: tuple[float, ...], std: tuple[float, ...]) -> Network:
     device = Segment(
         "s0",
         trunk=nn.Sequential(
-            ConvBn(nn.Conv2d(1, 5, 5, padding=3, bias=False)),  # 5 x 30 x 30
-            _pool(),  # 5 x 15 x 15
+            ConvPoolNorm(nn.Conv2d(1, 5, 5, padding=3, bias=False), _pool()),  # 5 x 15 x 15
             nn.ReLU(),
         ),
         head=nn.Sequential(
-            ConvBn(nn.Conv2d(5, 10, 3, padding=1, bias=False)),
-            _pool(),  # 10 x 8 x 8
+            ConvPoolNorm(nn.Conv2d(5, 10, 3, padding=1, bias=False), _pool()),  # 10 x 8 x 8
             nn.ReLU(),
             nn.Flatten(),
             nn.Linear(640, 10),
@@ -80,11 +78,9 @@ def b_lenet(mean: tuple[float, ...], std: tuple[float, ...]) -> Network:
         "s1",
         decoder=_decoder(64),
         trunk=nn.Sequential(
-            ConvBn(nn.Conv2d(5, 10, 5, padding=3, bias=False)),
-            _pool(),  # 10 x 9 x 9
+            ConvPoolNorm(nn.Conv2d(5, 10, 5, padding=3, bias=False), _pool()),  # 10 x 9 x 9
             nn.ReLU(),
-            ConvBn(nn.Conv2d(10, 20, 5, padding=3, bias=False)),
-            _pool(),  # 20 x 6 x 6
+            ConvPoolNorm(nn.Conv2d(10, 20, 5, padding=3, bias=False), _pool()),  # 20 x 6 x 6
             nn.ReLU(),
         ),
         head=nn.Sequential(nn.Flatten(), nn.Linear(720, 84), nn.Linear(84, 10)),
