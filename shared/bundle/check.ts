@@ -33,6 +33,7 @@ export function checkAcrossFields(manifest: Manifest): void {
   checkSegments(manifest);
   checkExits(manifest);
   checkCuts(manifest);
+  checkCalibration(manifest);
   checkWhole(manifest);
   checkRecords(manifest);
   checkFiles(manifest);
@@ -112,6 +113,34 @@ function checkCuts({ segments, cuts }: Manifest): void {
     requireEqual(`${path}.tables.levels`, levels, 2 ** cut.bits, '2 to the power of bits');
     requireEqual(`${path}.tables.bytes`, bytes, contexts * levels * 2, 'contexts x levels x 2');
   });
+}
+
+function checkCalibration({ calibration, exits, segments }: Manifest): void {
+  const { target, risk, measured, images, cut } = calibration;
+  if (target.kind !== 'mean-cost' && target.value > 1) {
+    refuse('calibration.target.value', target.value, `a share from 0 to 1 for ${target.kind}`);
+  }
+  if (cut !== undefined && cut > segments.length) {
+    refuse('calibration.cut', cut, `at most ${segments.length}, the number of segments`);
+  }
+  if (measured.exitShares !== undefined) {
+    requireEqual(
+      'calibration.measured.exitShares.length',
+      measured.exitShares.length,
+      exits.length,
+      'one per exit',
+    );
+  }
+  if (risk === undefined) return;
+  if (risk.images > images) {
+    refuse('calibration.risk.images', risk.images, `at most ${images}, the images of the split`);
+  }
+  if (risk.method !== 'crc' && risk.delta === undefined) {
+    refuse('calibration.risk.delta', risk.delta, `a probability, as the method is ${risk.method}`);
+  }
+  if (risk.method === 'crc' && risk.delta !== undefined) {
+    refuse('calibration.risk.delta', risk.delta, 'none, as crc holds in expectation');
+  }
 }
 
 function checkWhole({ exits, whole }: Manifest): void {

@@ -1,4 +1,5 @@
 import Type, { type TSchema } from 'typebox';
+import { lossKinds, riskMethods } from '../exits/index.ts';
 
 /**
  * The schema of `manifest.json`. Descriptions are noun phrases that read on after "expected ...", because the error
@@ -30,6 +31,10 @@ function integer(description: string, minimum: number, most: number) {
 
 function share(description: string) {
   return Type.Number({ description: `${description}, 0 to 1`, minimum: 0, maximum: 1 });
+}
+
+function amount(description: string) {
+  return Type.Number({ description: `${description}, at least 0`, minimum: 0, maximum: maximum.macs });
 }
 
 function words(description: string) {
@@ -151,7 +156,29 @@ const cut = closed('one cut between two segments', {
   tables: Type.Optional(tables),
 });
 
-const targetKinds = ['accuracy', 'agreement', 'device-share'] as const;
+const targetKinds = ['accuracy', 'agreement', 'device-share', 'mean-cost'] as const;
+
+const risk = closed('the risk that the thresholds keep within bounds, absent where nothing is promised', {
+  loss: Type.Enum([...lossKinds], { description: `what counts as a loss, one of ${lossKinds.join(', ')}` }),
+  epsilon: Type.Number({
+    description: 'the largest mean loss allowed, between 0 and 1',
+    exclusiveMinimum: 0,
+    exclusiveMaximum: 1,
+  }),
+  delta: Type.Optional(
+    Type.Number({
+      description:
+        'the probability with which the mean loss may be larger after all, between 0 and 1, absent for crc',
+      exclusiveMinimum: 0,
+      exclusiveMaximum: 1,
+    }),
+  ),
+  method: Type.Enum([...riskMethods], {
+    description: `how the thresholds were found safe, one of ${riskMethods.join(', ')}`,
+  }),
+  images: integer('the number of images that the thresholds were tested on', 1, maximum.images),
+  measured: share('the mean loss of these images at the thresholds'),
+});
 
 const calibration = closed('how temperatures and thresholds were chosen', {
   split: label('the name of the split that the thresholds were chosen on'),
@@ -162,12 +189,32 @@ const calibration = closed('how temperatures and thresholds were chosen', {
   }),
   target: closed('what the thresholds were chosen to reach', {
     kind: Type.Enum([...targetKinds], { description: `one of ${targetKinds.join(', ')}` }),
-    value: share('the figure to reach'),
+    value: Type.Number({
+      description: 'the figure to reach, a share from 0 to 1; for mean-cost the most MACs per image',
+      minimum: 0,
+      maximum: maximum.macs,
+    }),
   }),
+  risk: Type.Optional(risk),
+  cut: Type.Optional(integer('the number of segments on the device, 1 where absent', 1, maximum.segments)),
   measured: closed('what the thresholds reach on that split', {
-    deviceShare: share('the share of images answered by the exits before the last'),
+    deviceShare: share('the share of images answered by the exits of the device'),
     accuracy: share('the share of right answers of the whole system'),
     agreement: share('the share of images answered as the last exit would answer them'),
+    exitShares: Type.Optional(
+      Type.Array(share('the share of images that one exit answers'), {
+        description: 'the share of images that each exit answers, one per exit',
+        maxItems: maximum.segments,
+      }),
+    ),
+    meanMacs: Type.Optional(amount('the MACs per image over the segments that run, device and cloud')),
+    meanDeviceMacs: Type.Optional(amount('the part of meanMacs that the device runs')),
+    expectedDepth: Type.Optional(
+      amount('the mean number of exits an image passes, a diagnostic and no guarantee'),
+    ),
+    depthEntropy: Type.Optional(
+      amount('the entropy of the exit taken in nats, a diagnostic and no guarantee'),
+    ),
   }),
   guarantee: words('what the thresholds promise beyond the measured figures, in words'),
 });
