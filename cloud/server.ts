@@ -4,7 +4,7 @@ import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import { type WebSocket, WebSocketServer } from 'ws';
 import { systemClock } from '../shared/clock.ts';
 import { OfframpError } from '../shared/errors.ts';
-import { listenError, tokenCheck } from '../shared/host/index.ts';
+import { foreignRequest, listenError, tokenCheck } from '../shared/host/index.ts';
 import { maxHeaderBytes, subprotocol } from '../shared/protocol/index.ts';
 import type { Runner } from '../shared/runtime/index.ts';
 import type { BatcherLimits } from './batcher.ts';
@@ -180,6 +180,8 @@ export class CloudServer {
       const message = `${this.#sessions.size} connections are open, no more are taken`;
       return new OfframpError('TOO_MANY_CONNECTIONS', message);
     }
+    const foreign = this.#options.tokens.length === 0 ? foreignRequest(request.headers) : undefined;
+    if (foreign !== undefined) return foreign;
     const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
     if (offered.includes(subprotocol)) return undefined;
     const message = `Expected the WebSocket subprotocol ${subprotocol}, got ${offered.join(', ') || 'none'}`;

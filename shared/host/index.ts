@@ -1,4 +1,5 @@
 export { bundleFolder } from './bundle-folder.ts';
 export { listenError } from './listen.ts';
+export { foreignRequest } from './own-machine.ts';
 export { untilSignal } from './signals.ts';
 export { isLoopback, type TokenCheck, tokenCheck } from './tokens.ts';
