@@ -32,7 +32,6 @@ export interface BatcherLimits {
 export class Batcher<T> {
   readonly #limits: BatcherLimits;
   readonly #lanes = new Map<string, Ticket<T>[]>();
-  readonly #cancelled = new Set<Ticket<T>>();
   #queuedRows = 0;
 
   constructor(limits: BatcherLimits) {
@@ -66,10 +65,12 @@ export class Batcher<T> {
     this.#queuedRows += ticket.rows;
   }
 
-  /** Forgets a queued request whose caller has gone. Must not be called for one already handed out. */
+  /** Forgets a queued request whose caller has gone; one that was handed out already is left alone. */
   cancel(ticket: Ticket<T>): void {
-    if (this.#cancelled.has(ticket)) return;
-    this.#cancelled.add(ticket);
+    const lane = this.#lanes.get(ticket.lane) ?? [];
+    const place = lane.indexOf(ticket);
+    if (place === -1) return;
+    lane.splice(place, 1);
     this.#queuedRows -= ticket.rows;
   }
 
@@ -78,7 +79,7 @@ export class Batcher<T> {
    * Requests past their deadline are handed to `onExpired` and never computed.
    */
   next(nowMs: number, onExpired: (ticket: Ticket<T>) => void): Batch<T> | undefined {
-    for (const lane of this.#lanes.values()) this.#dropDeadHead(lane, nowMs, onExpired);
+    for (const lane of this.#lanes.values()) this.#dropExpiredHead(lane, nowMs, onExpired);
     const oldest = this.#oldestLane();
     if (oldest === undefined) return undefined;
     const tickets: Ticket<T>[] = [];
@@ -88,7 +89,7 @@ export class Batcher<T> {
       oldest.shift();
       tickets.push(head);
       rows += head.rows;
-      this.#dropDeadHead(oldest, nowMs, onExpired);
+      this.#dropExpiredHead(oldest, nowMs, onExpired);
     }
     this.#queuedRows -= rows;
     const lane = tickets[0]?.lane;
@@ -105,12 +106,8 @@ export class Batcher<T> {
     return oldest;
   }
 
-  #dropDeadHead(lane: Ticket<T>[], nowMs: number, onExpired: (ticket: Ticket<T>) => void): void {
+  #dropExpiredHead(lane: Ticket<T>[], nowMs: number, onExpired: (ticket: Ticket<T>) => void): void {
     for (let head = lane[0]; head !== undefined; head = lane[0]) {
-      if (this.#cancelled.delete(head)) {
-        lane.shift();
-        continue;
-      }
       if (head.deadlineMs > nowMs) return;
       lane.shift();
       this.#queuedRows -= head.rows;

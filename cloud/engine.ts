@@ -53,7 +53,6 @@ export class Engine {
   readonly #clock: Clock;
   readonly #observer: EngineObserver;
   readonly #batcher: Batcher<Pending>;
-  readonly #waiting = new Set<Ticket<Pending>>();
   #runningBatches = 0;
   #runningRows = 0;
   #microsPerRow = firstGuessMicrosPerRow;
@@ -81,6 +80,7 @@ export class Engine {
     if (work.budgetMs <= 0) {
       throw new OfframpError('BUDGET_SPENT', 'The request arrived with no budget left');
     }
+    if (this.#runner.parallel === 0) throw threadsGone();
     const now = this.#clock.now();
     const ticket: Ticket<Pending> = {
       lane: `${work.served.id}@${work.cut}`,
@@ -90,11 +90,8 @@ export class Engine {
       item: { work, tensor: decodeRows(work.served, work.cut, work.rows) },
     };
     this.#batcher.offer(ticket, this.#drainMs());
-    this.#waiting.add(ticket);
     this.#dispatch();
-    return () => {
-      if (this.#waiting.delete(ticket)) this.#batcher.cancel(ticket);
-    };
+    return () => this.#batcher.cancel(ticket);
   }
 
   /** Time the queue needs to empty, as far as the last batches tell. */
@@ -104,10 +101,10 @@ export class Engine {
   }
 
   #dispatch(): void {
+    if (this.#runner.parallel === 0) this.#giveUp();
     while (this.#runningBatches < this.#runner.parallel) {
       const batch = this.#batcher.next(this.#clock.now(), (ticket) => this.#expire(ticket));
       if (batch === undefined) return;
-      for (const ticket of batch.tickets) this.#waiting.delete(ticket);
       this.#runningBatches++;
       this.#runningRows += batch.rows;
       void this.#run(batch).finally(() => {
@@ -118,8 +115,15 @@ export class Engine {
     }
   }
 
+  /** Without a thread nothing that waits will ever run. */
+  #giveUp(): void {
+    const next = () => this.#batcher.next(this.#clock.now(), (ticket) => this.#expire(ticket));
+    for (let batch = next(); batch !== undefined; batch = next()) {
+      for (const { item } of batch.tickets) item.work.onError(threadsGone());
+    }
+  }
+
   #expire(ticket: Ticket<Pending>): void {
-    this.#waiting.delete(ticket);
     const waitedMs = Math.round(this.#clock.now() - ticket.queuedAtMs);
     ticket.item.work.onError(
       new OfframpError('BUDGET_SPENT', `The budget ran out after ${waitedMs} ms in the queue`),
@@ -177,6 +181,10 @@ export class Engine {
       row = end;
     }
   }
+}
+
+function threadsGone(): OfframpError {
+  return new OfframpError('RUNTIME_STOPPED', 'Every inference thread has ended');
 }
 
 /** Every ticket of a lane has the same bundle and cut, so the first speaks for all. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
-import { type WebSocket, WebSocketServer } from 'ws';
+import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import { systemClock } from '../shared/clock.ts';
 import { OfframpError } from '../shared/errors.ts';
 import { foreignRequest, listenError, tokenCheck } from '../shared/host/index.ts';
@@ -26,7 +26,7 @@ export const defaultCloudLimits: CloudLimits = {
   credits: 64,
   heartbeatMs: 5000,
   helloTimeoutMs: 5000,
-  maxUnsentBytes: 4 * 1024 * 1024,
+  maxUnsentBytes: 512 * 1024,
   maxConnections: 1024,
   drainMs: 10_000,
 };
@@ -44,6 +44,10 @@ export interface CloudOptions {
 }
 
 const goingAway = 1001;
+/** What a peer gets to answer the closing handshake before its socket is destroyed. */
+const closeTimeoutMs = 2000;
+/** What devices without work in flight get, in a drain, to leave by themselves. */
+const lingerMs = 1000;
 
 /** The cloud server: WebSocket protocol, health and metrics on one port. */
 export class CloudServer {
@@ -68,7 +72,16 @@ export class CloudServer {
     this.#engine = new Engine(runner, systemClock, limits, this.#metrics);
     const maxRowBytes = Math.max(...bundles.map((served) => served.maxRowBytes));
     const maxFrameBytes = maxHeaderBytes + limits.maxBatchRows * maxRowBytes;
-    this.#wss = new WebSocketServer({ noServer: true, maxPayload: maxFrameBytes, perMessageDeflate: false });
+    // `closeTimeout` is missing in the types of ws.
+    const socketOptions: ServerOptions & { readonly closeTimeout: number } = {
+      noServer: true,
+      maxPayload: maxFrameBytes,
+      perMessageDeflate: false,
+      closeTimeout: closeTimeoutMs,
+      // A device may offer others beside ours; without this ws takes the first.
+      handleProtocols: () => subprotocol,
+    };
+    this.#wss = new WebSocketServer(socketOptions);
     this.#host = {
       serverName: `offramp/${options.version}`,
       bundles,
@@ -114,7 +127,11 @@ export class CloudServer {
     this.#draining = true;
     for (const session of this.#sessions.keys()) session.goAway('draining');
     const deadline = systemClock.now() + this.#options.limits.drainMs;
-    while (this.#sessions.size > 0 && systemClock.now() < deadline) {
+    const linger = systemClock.now() + Math.min(lingerMs, this.#options.limits.drainMs);
+    const unfinished = () =>
+      this.#sessions.size > 0 &&
+      (systemClock.now() < linger || [...this.#sessions.keys()].some((session) => session.inFlight > 0));
+    while (unfinished() && systemClock.now() < deadline) {
       await new Promise<void>((resolve) => systemClock.schedule(10, resolve));
     }
     const lost = [...this.#sessions.keys()].reduce((sum, session) => sum + session.inFlight, 0);
@@ -134,9 +151,10 @@ export class CloudServer {
     });
     app.get('/livez', () => ({ live: true }));
     app.get('/readyz', (_request, reply) => {
-      reply.code(this.#draining ? 503 : 200);
+      const ready = !this.#draining && runner.parallel > 0;
+      reply.code(ready ? 200 : 503);
       return {
-        ready: !this.#draining,
+        ready,
         provider: runner.provider,
         bundles: bundles.map(({ id, digest }) => ({ id, digest })),
       };
@@ -198,11 +216,13 @@ export class CloudServer {
         session.onClose();
       },
     };
-    attach(socket, events, this.#options.limits.heartbeatMs, (bytes) => this.#metrics.onReceived(bytes));
+    attach(socket, events, this.#options.limits.heartbeatMs, this.#metrics);
   }
 
   #reject(socket: Duplex, error: OfframpError): void {
     this.#metrics.onRefused(error.code);
+    // ws reads no more from it, so that its other end closing would never be seen.
+    socket.once('finish', () => socket.destroy());
     const body = JSON.stringify({ error: { code: error.code, message: error.message } });
     socket.end(
       `HTTP/1.1 ${error.httpStatus} ${error.code}\r\nContent-Type: application/json\r\n` +

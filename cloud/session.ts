@@ -167,8 +167,19 @@ export class Session implements TransportEvents {
         `${credits} requests are in flight, this connection has no more credits`,
       );
     }
-    // Both callbacks come later, never from inside submit, so the entry below is there when they look for it.
-    const drop = this.#host.submit({
+    // A budget may end while submit still reads the rows, so the entry has to be there before.
+    this.#inFlight.set(id, () => {});
+    try {
+      const drop = this.#submit(id, served, request);
+      if (this.#inFlight.has(id)) this.#inFlight.set(id, drop);
+    } catch (thrown) {
+      this.#inFlight.delete(id);
+      throw thrown;
+    }
+  }
+
+  #submit(id: number, served: ServedBundle, request: InferRequest): () => void {
+    return this.#host.submit({
       served,
       cut: request.cut,
       rows: request.rows,
@@ -179,7 +190,6 @@ export class Session implements TransportEvents {
         this.#answer(id, () => encodeError(id, error));
       },
     });
-    this.#inFlight.set(id, drop);
   }
 
   #answer(id: number, encode: () => Uint8Array): void {

@@ -1,9 +1,10 @@
 import type { FastifyBaseLogger } from 'fastify';
 import { openBundle } from '../shared/bundle/index.ts';
+import { OfframpError } from '../shared/errors.ts';
 import { bundleFolder } from '../shared/host/index.ts';
 import type { Provider } from '../shared/runtime/index.ts';
 import { WorkerPool } from '../shared/runtime/node/index.ts';
-import { serveBundle } from './served-bundle.ts';
+import { type ServedBundle, serveBundle } from './served-bundle.ts';
 import { type CloudLimits, CloudServer } from './server.ts';
 
 export interface CloudConfig {
@@ -37,6 +38,7 @@ export async function startCloud(config: CloudConfig): Promise<RunningCloud> {
   const bundles = await Promise.all(
     config.bundleFolders.map(async (folder) => serveBundle(await openBundle(bundleFolder(folder)))),
   );
+  refuseTwins(bundles);
   const runner = await WorkerPool.start({
     graphs: bundles.flatMap(({ graphs }) => graphs),
     workers,
@@ -62,5 +64,15 @@ export async function startCloud(config: CloudConfig): Promise<RunningCloud> {
   } catch (thrown) {
     await runner.close();
     throw thrown;
+  }
+}
+
+/** Graphs are named by the bundle's id and frames by its tag: two bundles that share one would get each other's rows. */
+function refuseTwins(bundles: readonly ServedBundle[]): void {
+  for (const [index, { id, tag }] of bundles.entries()) {
+    const twin = bundles.slice(0, index).find((earlier) => earlier.id === id || earlier.tag === tag);
+    if (twin === undefined) continue;
+    const what = twin.id === id ? `the id '${id}'` : 'digests that begin alike';
+    throw new OfframpError('CONFIG_INVALID', `Two bundles have ${what}; serve each bundle once`);
   }
 }

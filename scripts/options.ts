@@ -14,11 +14,14 @@ export function wholeNumber(minimum: number, maximum: number): (text: string) =>
 
 export const port = wholeNumber(0, 65_535);
 
-/** Reads tokens, one a line; empty lines and lines that begin with # are skipped. */
+/**
+ * Reads tokens: one a line from the file, or separated by commas from the variable. Empty lines and lines that begin with # are
+ * skipped.
+ */
 export function readTokens(file: string | undefined, variable: string): string[] {
-  const fromVariable = process.env[variable];
-  const text = file === undefined ? (fromVariable ?? '') : readTokenFile(file);
-  const lines = text.split(/[\n,]/).map((line) => line.trim());
+  const parts =
+    file === undefined ? (process.env[variable] ?? '').split(',') : readTokenFile(file).split('\n');
+  const lines = parts.map((line) => line.trim());
   const tokens = lines.filter((line) => line !== '' && !line.startsWith('#'));
   if (file !== undefined && tokens.length === 0) {
     throw new OfframpError('CONFIG_INVALID', `${file} holds no token, expected one a line`);

@@ -24,7 +24,7 @@ const offramp = fileURLToPath(new URL('./offramp.mjs', import.meta.url));
 
 /**
  * Starts `offramp ARGUMENTS --json` and waits for its line that says where it listens.
- * @throws OfframpError with the code the process printed, or INTERNAL when it ended or hung without a word.
+ * @throws OfframpError INTERNAL when it ended or hung before; its own words are on its stderr.
  */
 export async function spawnServer(args: readonly string[], options: SpawnOptions): Promise<ServerProcess> {
   const child = spawn(process.execPath, [offramp, ...args, '--json'], {

@@ -9,11 +9,14 @@ export interface Clock {
   schedule(delayMs: number, action: () => void): () => void;
 }
 
+/** A timer of more than this, about 24.8 days, would fire at once. */
+const maxTimerMs = 2 ** 31 - 1;
+
 /** The platform's monotonic clock and timers. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   schedule(delayMs, action) {
-    const timer = setTimeout(action, delayMs);
+    const timer = setTimeout(action, Math.min(delayMs, maxTimerMs));
     return () => clearTimeout(timer);
   },
 };

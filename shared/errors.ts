@@ -52,6 +52,7 @@ const table = {
   RUNTIME_FAILED: { httpStatus: 500, retryable: true },
   RUNTIME_STOPPED: { httpStatus: 503, retryable: true },
   // Operators
+  TARGET_UNREACHABLE: { httpStatus: 409, retryable: false },
   CONFIG_INVALID: { httpStatus: 500, retryable: false },
   PORT_IN_USE: { httpStatus: 500, retryable: false },
   DATA_MISSING: { httpStatus: 500, retryable: false },

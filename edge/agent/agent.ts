@@ -22,6 +22,9 @@ export interface AgentOptions {
   readonly maxInFlight: number;
 }
 
+/** Pixels, or what makes them; then making them is timed and takes from the budget. */
+export type ImageSource = Uint8Array | (() => Promise<Uint8Array>);
+
 export interface ClassifyOptions {
   /** Milliseconds for the answer, from the call on. */
   readonly budgetMs?: number;
@@ -45,9 +48,11 @@ type CloudCosts = Pick<OffloadResult, 'queueMicros' | 'runMicros' | 'bytesSent'>
 /** Time stamps of one image's way on the agent's clock, milliseconds. */
 interface Stopwatch {
   readonly startedAtMs: number;
+  prepareMs: number;
   deviceMs: number;
   exitMs: number;
   encodeMs: number;
+  bytesSent: number;
 }
 
 /**
@@ -78,39 +83,34 @@ export class Agent {
    * Classifies one image, uint8 [height, width, channels] as the manifest's `input.shape` says. Once the device has run its
    * segments it answers whatever the cloud does: late, gone, busy or refusing gives the last device exit's answer, marked
    * `degraded` with the reason.
-   * @throws OfframpError IMAGE_INVALID, BUSY, or RUNTIME_FAILED and RUNTIME_STOPPED when the device itself cannot compute.
+   * @throws OfframpError IMAGE_INVALID, BUSY, what the source throws, or RUNTIME_FAILED and RUNTIME_STOPPED when the device itself cannot compute.
    */
   async classify(
-    image: Uint8Array,
+    source: ImageSource,
     { budgetMs = this.#options.defaultBudgetMs }: ClassifyOptions = {},
   ): Promise<Answer> {
-    this.#check(image, budgetMs);
+    const { maxInFlight } = this.#options;
+    if (!(budgetMs > 0)) {
+      throw new OfframpError('IMAGE_INVALID', `A budget of ${budgetMs} ms, expected more than 0`);
+    }
+    if (this.#inFlight >= maxInFlight) {
+      throw new OfframpError('BUSY', `${maxInFlight} images are already under way on this device`);
+    }
     this.#inFlight++;
     try {
-      return await this.#answer(image, budgetMs);
+      return await this.#answer(source, budgetMs);
     } finally {
       this.#inFlight--;
     }
   }
 
-  #check(image: Uint8Array, budgetMs: number): void {
-    const { bundle, maxInFlight } = this.#options;
-    const { shape } = bundle.manifest.input;
-    const expected = shape.reduce((product, size) => product * size, 1);
-    if (image.length !== expected) {
-      const wanted = `${expected} for uint8 [${shape.join(', ')}]`;
-      throw new OfframpError('IMAGE_INVALID', `An image of ${image.length} bytes, expected ${wanted}`);
-    }
-    if (!(budgetMs > 0))
-      throw new OfframpError('IMAGE_INVALID', `A budget of ${budgetMs} ms, expected more than 0`);
-    if (this.#inFlight >= maxInFlight) {
-      throw new OfframpError('BUSY', `${maxInFlight} images are already under way on this device`);
-    }
-  }
-
-  async #answer(image: Uint8Array, budgetMs: number): Promise<Answer> {
+  async #answer(source: ImageSource, budgetMs: number): Promise<Answer> {
     const { clock } = this.#options;
-    const watch: Stopwatch = { startedAtMs: clock.now(), deviceMs: 0, exitMs: 0, encodeMs: 0 };
+    const startedAtMs = clock.now();
+    const image = source instanceof Uint8Array ? source : await source();
+    const prepareMs = source instanceof Uint8Array ? 0 : clock.now() - startedAtMs;
+    this.#check(image);
+    const watch: Stopwatch = { startedAtMs, prepareMs, deviceMs: 0, exitMs: 0, encodeMs: 0, bytesSent: 0 };
     const outcome = await this.#runDevice(image, watch);
     if (outcome.codes === undefined) return this.#onDevice(outcome, watch);
     try {
@@ -119,6 +119,14 @@ export class Agent {
     } catch (thrown) {
       return { ...this.#onDevice(outcome, watch), degraded: true, reason: OfframpError.from(thrown).code };
     }
+  }
+
+  #check(image: Uint8Array): void {
+    const { shape } = this.#options.bundle.manifest.input;
+    const expected = shape.reduce((product, size) => product * size, 1);
+    if (image.length === expected) return;
+    const wanted = `${expected} for uint8 [${shape.join(', ')}]`;
+    throw new OfframpError('IMAGE_INVALID', `An image of ${image.length} bytes, expected ${wanted}`);
   }
 
   /** Runs segment after segment until an exit is confident or the cut is reached. */
@@ -158,13 +166,20 @@ export class Agent {
       budgetMs: leftMs,
       rows: [row],
       classes: bundle.manifest.classes.length,
+      onSent: (bytes) => {
+        watch.bytesSent = bytes;
+      },
     });
   }
 
   #onDevice(outcome: DeviceOutcome, watch: Stopwatch): Answer {
     const last = this.#options.bundle.manifest.segments.length - 1;
     const route = outcome.exit === last ? 'edge-only' : 'exit';
-    return this.#compose(outcome, outcome, route, watch, { queueMicros: 0, runMicros: 0, bytesSent: 0 });
+    return this.#compose(outcome, outcome, route, watch, {
+      queueMicros: 0,
+      runMicros: 0,
+      bytesSent: watch.bytesSent,
+    });
   }
 
   #fromCloud(outcome: DeviceOutcome, result: OffloadResult, watch: Stopwatch): Answer {
@@ -186,14 +201,18 @@ export class Agent {
     const { bundle, clock } = this.#options;
     const { label, probabilities, entropy } = decision;
     const latencyMs = clock.now() - watch.startedAtMs;
-    const accounted = {
+    const own = {
+      prepare: watch.prepareMs,
       device: watch.deviceMs,
       exit: watch.exitMs,
       encode: watch.encodeMs,
-      cloudQueue: cloud.queueMicros / 1000,
-      cloudRun: cloud.runMicros / 1000,
     };
-    const network = Math.max(0, latencyMs - Object.values(accounted).reduce((sum, ms) => sum + ms, 0));
+    const away = Math.max(0, latencyMs - own.prepare - own.device - own.exit - own.encode);
+    // A server's own clock may claim more than the time there was.
+    const cloudQueue = Math.min(away, cloud.queueMicros / 1000);
+    const cloudRun = Math.min(away - cloudQueue, cloud.runMicros / 1000);
+    const accounted = { ...own, cloudQueue, cloudRun };
+    const network = away - cloudQueue - cloudRun;
     return {
       label,
       className: bundle.manifest.classes[label] ?? String(label),

@@ -6,6 +6,8 @@ export type Route = 'exit' | 'features' | 'image' | 'edge-only';
 
 /** Where the time of one answer went, milliseconds; the stages add up to the answer's `latencyMs`. */
 export interface StageTimes {
+  /** Picture file to pixels; 0 where the caller brought pixels. */
+  readonly prepare: number;
   /** Device segments, with the wait for an inference thread. */
   readonly device: number;
   /** Softmax, entropy and the decision. */

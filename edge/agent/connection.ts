@@ -26,6 +26,8 @@ export type Dial = (events: TransportEvents & { onOpen(): void }) => Transport;
 export interface Offload extends Omit<InferRequest, 'id'> {
   /** Number of classes, for the shape of the logits that come back. */
   readonly classes: number;
+  /** Called with the bytes the request takes on the connection, WebSocket framing included, when it is sent. */
+  readonly onSent?: (bytes: number) => void;
 }
 
 export interface OffloadResult extends InferResult {
@@ -74,6 +76,8 @@ export class Connection {
   readonly #transport: Transport;
   readonly #pending = new Map<number, Pending>();
   readonly #waiting = new Set<Waiting>();
+  /** Requests given up here that the server still counts against our credits. */
+  readonly #abandoned = new Set<number>();
   readonly #cancelWelcomeTimeout: () => void;
   #welcome: Welcome | undefined;
   #nextId = 1;
@@ -98,7 +102,7 @@ export class Connection {
     this.#transport = dial({
       onOpen: () => this.#transport.send(encodeHello(hello)),
       onMessage: (message) => this.#onMessage(message),
-      onClose: () => this.#end(),
+      onClose: (_code, reason) => this.#end(reason),
     });
   }
 
@@ -141,7 +145,7 @@ export class Connection {
 
   #hasCredit(): boolean {
     const credits = this.#welcome?.credits ?? 0;
-    return this.#pending.size < credits;
+    return this.#pending.size + this.#abandoned.size < credits;
   }
 
   #wait(budgetMs: number, send: () => void, reject: (error: OfframpError) => void): void {
@@ -182,7 +186,9 @@ export class Connection {
       return;
     }
     const cancelTimeout = this.#clock.schedule(budgetMs, () => {
-      this.#settle(id);
+      this.#pending.delete(id);
+      this.#abandoned.add(id);
+      this.#closeWhenDone();
       reject(new OfframpError('BUDGET_SPENT', `No answer of the cloud within ${Math.round(budgetMs)} ms`));
     });
     this.#pending.set(id, {
@@ -193,6 +199,7 @@ export class Connection {
       cancelTimeout,
     });
     this.#transport.send(message);
+    offload.onSent?.(clientWireBytes(message.length));
   }
 
   #onMessage(message: Uint8Array): void {
@@ -226,6 +233,8 @@ export class Connection {
   }
 
   #onWelcome(welcome: Welcome): void {
+    if (this.#welcome !== undefined)
+      throw new OfframpError('FRAME_INVALID', 'A second welcome on one connection');
     for (const { id, digest } of this.#hello.bundles) {
       const theirs = welcome.bundles.find((bundle) => bundle.id === id);
       if (theirs?.digest === digest) continue;
@@ -237,14 +246,12 @@ export class Connection {
     this.#cancelWelcomeTimeout();
     this.#welcome = welcome;
     this.#owner.onReady(welcome);
+    this.#sendWaiting();
   }
 
   #onResult(frame: Frame): void {
     const pending = this.#settle(frame.id);
-    if (pending === undefined) {
-      this.#owner.onLate();
-      return;
-    }
+    if (pending === undefined) return;
     const { offload, bytesSent, resolve, reject } = pending;
     try {
       const result = parseResult(frame, offload.classes);
@@ -267,35 +274,40 @@ export class Connection {
       this.#refusal = error;
       return;
     }
-    const pending = this.#settle(frame.id);
-    if (pending === undefined) this.#owner.onLate();
-    else pending.reject(error);
+    this.#settle(frame.id)?.reject(error);
   }
 
   /** Takes a request off the books and lets the next one have its credit. */
   #settle(id: number): Pending | undefined {
     const pending = this.#pending.get(id);
-    if (pending === undefined) return undefined;
-    pending.cancelTimeout();
+    if (pending === undefined) {
+      this.#abandoned.delete(id);
+      this.#owner.onLate();
+    }
+    pending?.cancelTimeout();
     this.#pending.delete(id);
-    const [next] = this.#waiting;
-    if (next !== undefined && !this.#ended) {
+    this.#sendWaiting();
+    this.#closeWhenDone();
+    return pending;
+  }
+
+  #sendWaiting(): void {
+    for (const next of this.#waiting) {
+      if (this.#ended || !this.#hasCredit()) return;
       this.#waiting.delete(next);
       next.send();
     }
-    this.#closeWhenDone();
-    return pending;
   }
 
   #closeWhenDone(): void {
     if (this.#leaving && this.inFlight === 0) this.#transport.close(normalClosure, 'done');
   }
 
-  #end(): void {
+  #end(reason = ''): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#cancelWelcomeTimeout();
-    const lost = new OfframpError('CONNECTION_LOST', 'The connection to the cloud was lost');
+    const lost = new OfframpError('CONNECTION_LOST', because('The connection to the cloud was lost', reason));
     for (const pending of this.#pending.values()) {
       pending.cancelTimeout();
       pending.reject(lost);
@@ -303,6 +315,15 @@ export class Connection {
     this.#pending.clear();
     for (const waiting of this.#waiting) waiting.reject(lost);
     this.#waiting.clear();
-    this.#owner.onEnd(this.#refusal ?? lost);
+    this.#owner.onEnd(this.#refusal ?? (this.#welcome === undefined ? unreachable(reason) : lost));
   }
+}
+
+/** A connection that ended before its welcome was never there to be lost. */
+function unreachable(reason: string): OfframpError {
+  return new OfframpError('CLOUD_UNREACHABLE', because('Cannot connect to the cloud', reason));
+}
+
+function because(what: string, reason: string): string {
+  return reason === '' ? what : `${what}: ${reason}`;
 }

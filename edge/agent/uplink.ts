@@ -94,6 +94,7 @@ export class Uplink implements CloudLink {
     const { dial, hello, clock, limits = defaultLimits } = this.#options;
     const connection: Connection = new Connection(dial, hello, clock, limits, {
       onReady: (welcome) => {
+        if (connection !== this.#connection) return;
         this.#attempt = 0;
         this.#welcome = welcome;
         this.#emit({ kind: 'connected', welcome });
@@ -117,7 +118,7 @@ export class Uplink implements CloudLink {
 
   #onEnd(connection: Connection, error: OfframpError): void {
     if (this.#leaving.delete(connection)) return;
-    this.#retry(this.#welcome === undefined ? notConnected(error) : error);
+    this.#retry(error);
   }
 
   #retry(error: OfframpError): void {
@@ -134,10 +135,4 @@ export class Uplink implements CloudLink {
   #emit(event: UplinkEvent): void {
     this.#options.onEvent?.(event);
   }
-}
-
-/** A connection that ended before its welcome was never there to be lost. */
-function notConnected(error: OfframpError): OfframpError {
-  if (error.code !== 'CONNECTION_LOST') return error;
-  return new OfframpError('CLOUD_UNREACHABLE', 'Cannot connect to the cloud');
 }

@@ -5,6 +5,8 @@ import { OfframpError } from '../../shared/errors.ts';
 export const resizeModes = ['cover', 'contain', 'fill', 'off'] as const;
 export type ResizeMode = (typeof resizeModes)[number];
 
+const formats = ['png', 'jpeg', 'webp'];
+
 /** Pixels of the largest picture that is decoded at all: a small file can unpack to gigabytes. */
 const maxPixels = 50_000_000;
 
@@ -21,8 +23,14 @@ export async function decodeImage(
   resize: ResizeMode,
 ): Promise<Uint8Array> {
   const [height = 0, width = 0, channels = 0] = shape;
-  const picture = sharp(file, { limitInputPixels: maxPixels, failOn: 'error' });
-  const { width: gotWidth, height: gotHeight } = await decoded(picture.metadata());
+  if (file.length === 0) throw new OfframpError('IMAGE_INVALID', 'An empty file, expected a picture');
+  // Cameras say in EXIF how they were held.
+  const picture = sharp(file, { limitInputPixels: maxPixels, failOn: 'error' }).autoOrient();
+  const { autoOrient, format } = await decoded(picture.metadata());
+  const { width: gotWidth, height: gotHeight } = autoOrient;
+  if (!formats.includes(format)) {
+    throw new OfframpError('IMAGE_INVALID', `A picture in ${format}, expected PNG, JPEG or WebP`);
+  }
   if (resize === 'off' && (gotWidth !== width || gotHeight !== height)) {
     const message = `A picture of ${gotWidth} x ${gotHeight} pixels, expected ${width} x ${height} (resizing is off)`;
     throw new OfframpError('IMAGE_INVALID', message);

@@ -6,8 +6,9 @@ import fastify, {
   LogController,
 } from 'fastify';
 import type { Bundle } from '../../shared/bundle/index.ts';
-import { type ErrorCode, errorKind, OfframpError } from '../../shared/errors.ts';
-import type { TokenCheck } from '../../shared/host/index.ts';
+import { type ErrorCode, OfframpError } from '../../shared/errors.ts';
+import type { Admission } from '../../shared/host/index.ts';
+import type { Runner } from '../../shared/runtime/index.ts';
 import type { Agent, Answer, Uplink } from '../agent/index.ts';
 import { decodeImage, type ResizeMode } from './decode-image.ts';
 import type { EdgeMetrics } from './metrics.ts';
@@ -18,9 +19,9 @@ export interface HttpApiOptions {
   readonly bundle: Bundle;
   readonly uplink: Uplink | undefined;
   readonly metrics: EdgeMetrics;
-  readonly authorised: TokenCheck;
+  readonly admit: Admission;
   readonly resize: ResizeMode;
-  readonly provider: string;
+  readonly runner: Runner;
   readonly version: string;
   readonly logger: FastifyBaseLogger;
 }
@@ -33,10 +34,13 @@ interface ErrorWords {
 interface ImageReply {
   readonly id: string;
   readonly answer?: Answer | undefined;
-  readonly error?: ErrorWords | undefined;
+  readonly error?: OfframpError | undefined;
 }
 
-const maxBodyBytes = 32 * 1024 * 1024;
+/** A large camera's JPEG; reading more than this would hold up everybody else's requests. */
+const maxBodyBytes = 8 * 1024 * 1024;
+/** JSON is parsed in one go on the thread that owns the sockets. */
+const maxJsonBytes = 2 * 1024 * 1024;
 
 /** The daemon's local HTTP API: `POST /v1/classify`, `GET /v1/status`, health and metrics. */
 export function httpApi(options: HttpApiOptions): FastifyInstance {
@@ -49,9 +53,15 @@ export function httpApi(options: HttpApiOptions): FastifyInstance {
     keepAliveTimeout: 10_000,
   });
   app.register(multipart, { limits: { files: maxImagesPerRequest, fileSize: maxBodyBytes, fields: 8 } });
+  // Every body is bytes, text too: what it is good for is decided in one place.
+  app.removeContentTypeParser(['text/plain', 'application/json']);
+  const parseJson = app.getDefaultJsonParser('error', 'error');
+  app.addContentTypeParser('application/json', { parseAs: 'string', bodyLimit: maxJsonBytes }, parseJson);
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   app.addHook('onRequest', async (request) => {
-    if (request.url.startsWith('/v1/')) authorise(request, options.authorised);
+    // By the route that was found: the URL may be written in many ways.
+    const refusal = request.routeOptions.url?.startsWith('/v1/') ? options.admit(request.headers) : undefined;
+    if (refusal !== undefined) throw refusal;
   });
   app.setErrorHandler((thrown, _request, reply) => {
     const error = toOfframpError(thrown);
@@ -64,16 +74,23 @@ export function httpApi(options: HttpApiOptions): FastifyInstance {
     throw new OfframpError('NOT_FOUND', `No ${request.method} ${request.url} here; see docs/operating.md`);
   });
   app.get('/livez', () => ({ live: true }));
-  app.get('/readyz', () => ({ ready: true, provider: options.provider }));
+  app.get('/readyz', (_request, reply) => {
+    const ready = options.runner.parallel > 0;
+    reply.code(ready ? 200 : 503);
+    return { ready, provider: options.runner.provider };
+  });
   app.get('/metrics', async (_request, reply) => {
     reply.type(metrics.registry.contentType);
     return metrics.registry.metrics();
   });
   app.get('/v1/status', () => status(options));
-  app.post('/v1/classify', async (request, reply) => {
+  app.post('/v1/classify', async (request) => {
     const replies = await classify(request, options);
-    const failed = replies.length === 1 ? replies[0]?.error : undefined;
-    if (failed !== undefined) return reply.code(errorKind(failed.code).httpStatus).send({ error: failed });
+    const alone = replies.length === 1 ? replies[0]?.error : undefined;
+    if (alone !== undefined) throw alone;
+    for (const { error } of replies) {
+      if (error !== undefined) metrics.onRefused(error.code);
+    }
     return { answers: replies.map(toJson) };
   });
   return app;
@@ -84,10 +101,10 @@ async function classify(request: FastifyRequest, options: HttpApiOptions): Promi
   const { bundle, metrics } = options;
   const { shape } = bundle.manifest.input;
   const budgetMs = budgetOf(request);
-  const images = await requestImages(
-    request,
-    shape.reduce((product, size) => product * size, 1),
-  );
+  const images = await requestImages(request, {
+    rawImageBytes: shape.reduce((product, size) => product * size, 1),
+    maxBodyBytes,
+  });
   return Promise.all(
     images.map(async (image) => {
       try {
@@ -95,9 +112,7 @@ async function classify(request: FastifyRequest, options: HttpApiOptions): Promi
         metrics.onAnswer(answer);
         return { id: image.id, answer };
       } catch (thrown) {
-        const error = OfframpError.from(thrown);
-        metrics.onRefused(error.code);
-        return { id: image.id, error: words(error) };
+        return { id: image.id, error: OfframpError.from(thrown) };
       }
     }),
   );
@@ -108,8 +123,9 @@ async function classifyOne(
   budgetMs: number | undefined,
   { agent, bundle, resize }: HttpApiOptions,
 ): Promise<Answer> {
-  const image = kind === 'raw' ? bytes : await decodeImage(bytes, bundle.manifest.input.shape, resize);
-  return agent.classify(image, budgetMs === undefined ? {} : { budgetMs });
+  const { shape } = bundle.manifest.input;
+  const source = kind === 'raw' ? bytes : () => decodeImage(bytes, shape, resize);
+  return agent.classify(source, budgetMs === undefined ? {} : { budgetMs });
 }
 
 function budgetOf(request: FastifyRequest): number | undefined {
@@ -123,22 +139,11 @@ function budgetOf(request: FastifyRequest): number | undefined {
   );
 }
 
-function authorise(request: FastifyRequest, authorised: TokenCheck): void {
-  const header = request.headers.authorization;
-  const token = header?.startsWith('Bearer ') ? header.slice('Bearer '.length) : undefined;
-  if (authorised(token)) return;
-  const got = header === undefined ? 'no Authorization header' : 'a token that is not known';
-  throw new OfframpError(
-    'UNAUTHORIZED',
-    `Got ${got}, expected "Authorization: Bearer" with one of the daemon's tokens`,
-  );
-}
-
-function status({ agent, bundle, uplink, provider, version }: HttpApiOptions): unknown {
+function status({ agent, bundle, uplink, runner, version }: HttpApiOptions): unknown {
   const { id, version: bundleVersion, exits } = bundle.manifest;
   return {
     version,
-    provider,
+    provider: runner.provider,
     bundle: { id, version: bundleVersion, digest: bundle.digest, exits },
     inFlight: agent.inFlight,
     cloud: uplink && {
@@ -152,7 +157,7 @@ function status({ agent, bundle, uplink, provider, version }: HttpApiOptions): u
 
 function toJson({ id, answer, error }: ImageReply): unknown {
   return answer === undefined
-    ? { id, error }
+    ? { id, error: error && words(error) }
     : { id, ...answer, probabilities: Array.from(answer.probabilities) };
 }
 
@@ -164,9 +169,8 @@ function words({ code, message }: OfframpError): ErrorWords {
 function toOfframpError(thrown: unknown): OfframpError {
   if (!(thrown instanceof Error) || !('statusCode' in thrown)) return OfframpError.from(thrown);
   if (thrown.statusCode === 413) {
-    return new OfframpError('IMAGE_TOO_LARGE', `The body is larger than ${maxBodyBytes} bytes`, {
-      cause: thrown,
-    });
+    const message = `The body is larger than ${maxBodyBytes} bytes (JSON: ${maxJsonBytes})`;
+    return new OfframpError('IMAGE_TOO_LARGE', message, { cause: thrown });
   }
   return OfframpError.from(thrown, Number(thrown.statusCode) < 500 ? 'IMAGE_INVALID' : 'INTERNAL');
 }

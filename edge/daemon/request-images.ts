@@ -11,6 +11,13 @@ export interface SentImage {
   readonly bytes: Uint8Array;
 }
 
+export interface RequestLimits {
+  /** Size of one image as raw pixels. */
+  readonly rawImageBytes: number;
+  /** All files of a form together. */
+  readonly maxBodyBytes: number;
+}
+
 export const maxImagesPerRequest = 64;
 const pictureTypes = ['image/png', 'image/jpeg', 'image/webp'];
 
@@ -33,15 +40,15 @@ const jsonValidator = Compile(jsonBody);
  * `multipart/form-data` files or as JSON with base64, or raw pixels (`application/octet-stream`, any whole number of images).
  * @throws OfframpError IMAGE_INVALID, IMAGE_MISSING, IMAGE_TOO_LARGE.
  */
-export async function requestImages(request: FastifyRequest, rawImageBytes: number): Promise<SentImage[]> {
+export async function requestImages(request: FastifyRequest, limits: RequestLimits): Promise<SentImage[]> {
   const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
-  if (type === 'multipart/form-data') return multipartImages(request);
+  if (type === 'multipart/form-data') return multipartImages(request, limits.maxBodyBytes);
   if (type === 'application/json') return jsonImages(request.body);
   const body = request.body instanceof Uint8Array ? request.body : new Uint8Array(0);
   if (body.length === 0)
     throw new OfframpError('IMAGE_MISSING', 'The request has no body, expected an image');
   if (pictureTypes.includes(type)) return [{ id: '0', kind: 'file', bytes: body }];
-  if (type === 'application/octet-stream') return rawImages(body, rawImageBytes);
+  if (type === 'application/octet-stream') return rawImages(body, limits.rawImageBytes);
   const known = [...pictureTypes, 'application/octet-stream', 'multipart/form-data', 'application/json'].join(
     ', ',
   );
@@ -75,14 +82,33 @@ function jsonImages(body: unknown): SentImage[] {
   });
 }
 
-async function multipartImages(request: FastifyRequest): Promise<SentImage[]> {
+async function multipartImages(request: FastifyRequest, maxBytes: number): Promise<SentImage[]> {
   const images: SentImage[] = [];
-  for await (const part of request.files()) {
-    images.push({ id: part.filename || String(images.length), kind: 'file', bytes: await part.toBuffer() });
+  let total = 0;
+  try {
+    for await (const part of request.files()) {
+      const bytes = await part.toBuffer();
+      total += bytes.length;
+      if (total > maxBytes)
+        throw new OfframpError('IMAGE_TOO_LARGE', `The form's files are larger than ${maxBytes} bytes`);
+      images.push({ id: part.filename || String(images.length), kind: 'file', bytes });
+    }
+  } catch (thrown) {
+    throw formError(thrown);
   }
   if (images.length === 0)
     throw new OfframpError('IMAGE_MISSING', 'The form has no file, expected one or more');
   return images;
+}
+
+function formError(thrown: unknown): OfframpError {
+  if (thrown instanceof OfframpError) return thrown;
+  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : '';
+  if (code === 'FST_FILES_LIMIT') return tooMany(maxImagesPerRequest + 1);
+  const reason = thrown instanceof Error ? thrown.message : String(thrown);
+  if (code === 'FST_REQ_FILE_TOO_LARGE')
+    return new OfframpError('IMAGE_TOO_LARGE', `A file of the form: ${reason}`);
+  return new OfframpError('IMAGE_INVALID', `The form cannot be read: ${reason}`, { cause: thrown });
 }
 
 function tooMany(count: number): OfframpError {

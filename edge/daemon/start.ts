@@ -1,8 +1,9 @@
 import type { FastifyBaseLogger } from 'fastify';
 import { type Bundle, openBundle, type ReadFile } from '../../shared/bundle/index.ts';
 import { systemClock } from '../../shared/clock.ts';
-import { bundleFolder, listenError, tokenCheck } from '../../shared/host/index.ts';
-import { type Provider, segmentGraph } from '../../shared/runtime/index.ts';
+import { OfframpError } from '../../shared/errors.ts';
+import { bundleFolder, httpAdmission, listenError } from '../../shared/host/index.ts';
+import { type Runner, segmentGraph } from '../../shared/runtime/index.ts';
 import { WorkerPool } from '../../shared/runtime/node/index.ts';
 import { Agent, Uplink, type UplinkEvent } from '../agent/index.ts';
 import type { ResizeMode } from './decode-image.ts';
@@ -30,7 +31,7 @@ export interface RunningAgent {
   readonly bundle: Bundle;
   readonly cut: number;
   readonly uplink: Uplink | undefined;
-  readonly provider: Provider;
+  readonly runner: Runner;
   stop(): Promise<void>;
 }
 
@@ -43,8 +44,9 @@ const maxMessageBytes = 1024 * 1024;
  * wait for the cloud: until it is there, images are answered on the device.
  */
 export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
+  checkCloudUrl(config.cloudUrl);
   const readFile = bundleFolder(config.bundleFolder);
-  const cut = config.cut ?? (await defaultCut(config, readFile));
+  const cut = await chooseCut(config, readFile);
   const segments = Array.from({ length: cut }, (_, index) => index);
   const bundle = await openBundle(readFile, { segments });
   const runner = await WorkerPool.start({
@@ -69,7 +71,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
     bundle,
     cut,
     uplink,
-    provider: runner.provider,
+    runner,
     async stop() {
       uplink?.close();
       await runner.close();
@@ -77,10 +79,22 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
   };
 }
 
-async function defaultCut({ cloudUrl }: AgentConfig, readFile: ReadFile): Promise<number> {
-  if (cloudUrl !== undefined) return 1;
-  const { manifest } = await openBundle(readFile, { segments: [] });
-  return manifest.segments.length;
+async function chooseCut({ cloudUrl, cut }: AgentConfig, readFile: ReadFile): Promise<number> {
+  const { id, segments } = (await openBundle(readFile, { segments: [] })).manifest;
+  const chosen = cut ?? (cloudUrl === undefined ? segments.length : 1);
+  if (chosen >= 1 && chosen <= segments.length) return chosen;
+  throw new OfframpError(
+    'CUT_UNSUPPORTED',
+    `Cut ${chosen} of bundle ${id}, expected 1 to ${segments.length}`,
+  );
+}
+
+function checkCloudUrl(url: string | undefined): void {
+  if (url === undefined || (URL.canParse(url) && /^wss?:$/.test(new URL(url).protocol))) return;
+  throw new OfframpError(
+    'CONFIG_INVALID',
+    `Cloud address '${url}', expected ws://host:port or wss://host:port`,
+  );
 }
 
 function startUplink({ cloudToken, version, onEvent }: AgentConfig, url: string, bundle: Bundle): Uplink {
@@ -120,19 +134,23 @@ export interface RunningEdge {
  */
 export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
   const { host, port, logger, resize, version } = config;
-  const authorised = tokenCheck(config.tokens, host);
-  const running = await startAgent({ ...config, onEvent: (event) => logEvent(logger, event) });
-  const { agent, uplink, bundle, provider } = running;
+  const admit = httpAdmission(config.tokens, host);
+  let said = '';
+  const onEvent = (event: UplinkEvent) => {
+    said = logEvent(logger, event, said);
+  };
+  const running = await startAgent({ ...config, onEvent });
+  const { agent, uplink, bundle, runner } = running;
   const metrics = new EdgeMetrics({
     connected: () => uplink?.connected ?? false,
     inFlight: () => agent.inFlight,
     lateAnswers: () => uplink?.lateAnswers ?? 0,
   });
-  const app = httpApi({ agent, bundle, uplink, metrics, authorised, resize, provider, version, logger });
+  const app = httpApi({ agent, bundle, uplink, metrics, admit, resize, runner, version, logger });
   try {
     const url = await app.listen({ host, port });
     logger.info(
-      { bundle: bundle.manifest.id, digest: bundle.digest, provider, cut: config.cut },
+      { bundle: bundle.manifest.id, digest: bundle.digest, provider: runner.provider, cut: config.cut },
       'answering',
     );
     return {
@@ -148,7 +166,8 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
   }
 }
 
-function logEvent(logger: FastifyBaseLogger, event: UplinkEvent): void {
+/** Returns the problem it logged, to be handed in at the next event. */
+function logEvent(logger: FastifyBaseLogger, event: UplinkEvent, said: string): string {
   switch (event.kind) {
     case 'connected':
       logger.info({ server: event.welcome.server, credits: event.welcome.credits }, 'connected to the cloud');
@@ -157,9 +176,10 @@ function logEvent(logger: FastifyBaseLogger, event: UplinkEvent): void {
       logger.info({ reason: event.reason }, 'the cloud asks to go elsewhere');
       break;
     case 'disconnected':
-      logger.warn(
-        { code: event.error.code, retryInMs: Math.round(event.retryInMs) },
-        `${event.error.message}; answering on the device`,
-      );
+      // A refusal that lasts is said once, not at every retry.
+      if (said === event.error.message) logger.debug(event.error.message);
+      else logger.warn({ code: event.error.code }, `${event.error.message}; answering on the device`);
+      return event.error.message;
   }
+  return '';
 }

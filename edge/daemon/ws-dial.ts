@@ -29,16 +29,20 @@ export function wsDial({ url, heartbeatMs, connectTimeoutMs, maxMessageBytes }: 
     socket.on('pong', () => {
       heard = true;
     });
-    socket.on('message', (data) => {
+    socket.on('message', (data, isBinary) => {
       heard = true;
       // With ws's default binaryType a message is one Buffer.
-      events.onMessage(data as Buffer);
+      if (isBinary) events.onMessage(data as Buffer);
+      else socket.close(1003, 'binary messages only');
     });
-    // 'close' follows every error and is the one place that acts on it.
-    socket.on('error', () => {});
+    // 'close' follows every error and is the one place that acts on it; it knows no reason of its own then.
+    let problem = '';
+    socket.on('error', (error) => {
+      problem = error.message;
+    });
     socket.once('close', (code, reason) => {
       clearInterval(heartbeat);
-      events.onClose(code, reason.toString());
+      events.onClose(code, problem || reason.toString());
     });
     return {
       get bufferedBytes() {

@@ -9,7 +9,6 @@ import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -76,7 +75,8 @@ def _target(text: str) -> Target:
 def _run(arguments: argparse.Namespace, recipe: Recipe, options: Options) -> None:
     data = data_folder(arguments.data)
     splits = load_training(data, recipe.source)
-    folder = arguments.checkpoints or HERE / ".checkpoints" / f"{recipe.bundle_id}-seed{options.seed}"
+    default = HERE / ".checkpoints" / f"{recipe.bundle_id}-seed{options.seed}"
+    folder = arguments.checkpoints or default
     if folder.exists() and not arguments.resume:
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,7 @@ class WarpRange:
 
 
 def warp(images: Tensor, bounds: WarpRange, generator: torch.Generator) -> Tensor:
-    """Warped copies of images uint8 [n, H, W, C], same shape and dtype; outside the picture is 0."""
+    """Warped copies of images uint8 [n, H, W, C], same shape and dtype; 0 outside the picture."""
     n, height, width, _ = images.shape
     grid = F.affine_grid(_affine(n, height, width, bounds, generator), [n, 1, height, width], False)
     grid = grid + _elastic(n, height, width, bounds, generator)

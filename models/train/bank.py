@@ -17,7 +17,7 @@ CHUNK = 1_000
 
 @dataclass(frozen=True)
 class Bank:
-    """images uint8 [copies, n, H, W, C], teacher logits float32 [copies, n, classes]; copy 0 unwarped."""
+    """Images uint8 [copies, n, H, W, C], teacher's logits [copies, n, classes]; copy 0 unwarped."""
 
     images: Tensor
     taught: Tensor

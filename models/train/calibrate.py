@@ -93,7 +93,7 @@ def choose_threshold(eta: Array, early: Array, late: Array, labels: Array, targe
     reached = np.flatnonzero((early_right + late_right) / len(eta) >= target.value)
     if len(reached) == 0:
         best = (early_right + late_right).max() / len(eta)
-        raise ValueError(f"accuracy {target.value} is out of reach on this split, the best is {best:.4f}")
+        raise ValueError(f"accuracy {target.value} is out of reach here, the best is {best:.4f}")
     return _between(eta[order], int(reached[-1]))
 
 
@@ -138,7 +138,7 @@ def measure(
 
 
 def calibrate(logits: Array, labels: Array, target: Target) -> tuple[list[float], list[float]]:
-    """Temperature of every exit and thresholds of all but the last, from logits [n, exits, classes].
+    """Temperature per exit and thresholds of all but the last; logits [n, exits, classes].
 
     With more than two exits the target's kind is applied exit by exit to the images still there,
     each time against the last exit.

@@ -37,8 +37,8 @@ class Card:
 
 def write_card(card: Card, path: Path) -> None:
     """Writes the card as Markdown."""
-    parts = [_head(card), _accuracy(card), _bytes(card), _cost(card), _training(card), _limits(card)]
-    path.write_text("\n".join(parts))
+    parts = (_head, _accuracy, _bytes, _cost, _training, _limits)
+    path.write_text("\n".join(part(card) for part in parts))
 
 
 def _percent(share: float) -> str:
@@ -78,9 +78,10 @@ def _accuracy(card: Card) -> str:
 |---|---:|---:|
 {table}
 
-Exit rule: leave where the normalised entropy of softmax(logits / temperature) is below the threshold.
-Temperatures (least negative log-likelihood) and thresholds (target: {target["kind"]} {target["value"]})
-come from the calibration split alone; the test split chose nothing.
+Exit rule: leave where the normalised entropy of softmax(logits / temperature) is below the
+threshold. Temperatures (least negative log-likelihood) and thresholds (target:
+{target["kind"]} {target["value"]}) come from the calibration split alone; the test split chose
+nothing.
 
 {exits}
 
@@ -152,7 +153,8 @@ def _training(card: Card) -> str:
 - Data: {training["split"]}.
 - Command: `{training["command"]}`
 - Seed {training["seed"]}; epochs: {epochs}.
-- Hardware: {training["hardware"]}; {training["wallSeconds"] / 60:.1f} minutes in all, teacher included.
+- Hardware: {training["hardware"]}.
+- Wall time: {training["wallSeconds"] / 60:.1f} minutes in all, teacher included.
 - Method: BranchyNet's joint training from the trained baseline, with distillation from a teacher, a
   straight-through quantiser with a rate term, and averaged weights.
 """

@@ -22,7 +22,7 @@ CALIBRATION_IMAGES = 5_000
 
 
 class DataError(Exception):
-    """A data file is missing or is not the one expected; the message names the file and the mend."""
+    """A data file is missing or not the one expected; the message names file and mend."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,9 @@ def data_folder(option: Path | None) -> Path:
         return option
     from_environment = os.environ.get("OFFRAMP_DATA")
     if not from_environment:
-        raise DataError("no data folder: give --data DIR or set OFFRAMP_DATA to the folder holding mnist/")
+        raise DataError(
+            "no data folder: give --data DIR or set OFFRAMP_DATA, the folder that holds mnist/"
+        )
     return Path(from_environment)
 
 
@@ -121,7 +123,7 @@ def load_training(folder: Path, source: DataSource) -> tuple[Split, Split]:
 
 
 def load_test(folder: Path, source: DataSource) -> Split:
-    """The test split. Only the final evaluation of an export may call this; nothing is chosen by it."""
+    """The test split. Only an export's evaluation may call this; nothing is chosen by it."""
     images, labels = _load_pair(folder, source, source.test)
     return Split("test", images, labels)
 
@@ -135,7 +137,9 @@ def split_words(source: DataSource, training: int) -> str:
     )
 
 
-def _load_pair(folder: Path, source: DataSource, files: tuple[IdxFile, IdxFile]) -> tuple[Tensor, Tensor]:
+def _load_pair(
+    folder: Path, source: DataSource, files: tuple[IdxFile, IdxFile]
+) -> tuple[Tensor, Tensor]:
     images = _read_idx(folder / source.name, files[0], source.name)
     labels = _read_idx(folder / source.name, files[1], source.name)
     if images.shape[1:] != source.shape[:2] or labels.shape != images.shape[:1]:

@@ -1,7 +1,7 @@
 """From a trained network to a bundle: ONNX files, tables, records, manifest, model card.
 
-Everything measured here is measured on the exported graphs with onnxruntime, not on the network they
-came from. Files are written to a folder beside the bundle and moved into place at the end.
+Everything measured here is measured on the exported graphs with onnxruntime, not on the network
+they came from. Files are written to a folder beside the bundle and moved into place at the end.
 """
 
 from __future__ import annotations
@@ -62,14 +62,15 @@ def export_bundle(
     training: dict[str, Any],
     folder: Path,
 ) -> dict[str, Any]:
-    """Writes the bundle to `folder` and returns its manifest; splits: training, calibration, test."""
+    """Writes the bundle, returns its manifest; splits: training, calibration, test."""
     train_split, calibration_split, test_split = splits
     building = folder.with_name(folder.name + ".partial")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     fused = fuse(network)
     segments = _write_segments(fused, recipe, building)
-    _write_graph(DeployedWhole(fused), _image(recipe), "image", _whole_names(fused), building / "whole.onnx")
+    exits = _whole_names(fused)
+    _write_graph(DeployedWhole(fused), _image(recipe), "image", exits, building / "whole.onnx")
     calibration = _evaluate(building, segments, calibration_split)
     test = _evaluate(building, segments, test_split)
     _check_against(fused, calibration)
@@ -113,7 +114,7 @@ def export_bundle(
             "measured": _measured(outcome),
             "guarantee": GUARANTEE,
         },
-        "whole": {**_file(building / "whole.onnx"), "logits": _whole_names(fused)},
+        "whole": {**_file(building / "whole.onnx"), "logits": exits},
         "records": [
             {
                 "split": split.split.name,
@@ -124,7 +125,8 @@ def export_bundle(
         ],
         "training": training,
     }
-    (building / "manifest.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(manifest, indent=2, ensure_ascii=False)
+    (building / "manifest.json").write_text(text + "\n")
     byte_figures = {
         (split.split.name, number + 1): _byte_figures(
             split, number, table, fused.segments[number].quantiser.bits, temperatures, thresholds
@@ -196,7 +198,9 @@ def _write_graph(
         )
     model = onnx.load(path)
     if model.ir_version > MOST_IR:
-        raise ExportError(f"{path.name} has IR version {model.ir_version}, expected at most {MOST_IR}")
+        raise ExportError(
+            f"{path.name} has IR version {model.ir_version}, expected at most {MOST_IR}"
+        )
     model.doc_string = ""
     for node in model.graph.node:
         node.doc_string = ""
@@ -230,7 +234,7 @@ def _evaluate(folder: Path, segments: list[dict[str, Any]], split: Split) -> Eva
     differing = int((whole_logits.argmax(2) != joined_logits.argmax(2)).sum())
     if differing:
         raise ExportError(
-            f"joined segments and whole.onnx give {differing} different labels on the {split.name} split"
+            f"joined segments and whole.onnx differ in {differing} labels of the {split.name} split"
         )
     return Evaluated(split, whole_logits, [np.concatenate(cut) for cut in zip(*codes, strict=True)])
 
@@ -259,7 +263,7 @@ def _write_tables(network: Network, split: Split, folder: Path) -> list[np.ndarr
 
 
 def record_bytes(labels: np.ndarray, logits: np.ndarray) -> bytes:
-    """Exit records: labels uint8 [n], zeros up to a multiple of 8, logits float32 [n, exits, classes]."""
+    """Labels uint8 [n], zeros up to a multiple of 8, logits float32 [n, exits, classes]."""
     head = labels.astype(np.uint8).tobytes()
     return head + bytes(-len(head) % 8) + logits.astype("<f4").tobytes()
 

@@ -31,7 +31,7 @@ def uncertainty(logits: Tensor) -> Tensor:
 def image_weights(logits: Tensor, follow: float) -> Tensor:
     """Weights of mean 1 [N]: `follow` of each follows the exit's uncertainty, the rest is even.
 
-    Images the exit is sure of will rarely be sent, so what comes behind the cut learns less of them.
+    Images the exit is sure of will rarely be sent, so what lies behind the cut learns less of them.
     """
     doubt = uncertainty(logits)
     return (1 - follow) + follow * doubt / doubt.mean().clamp_min(1e-6)

@@ -1,4 +1,4 @@
-"""A network as a list of segments, whatever its layers: what the trainer and the exporter work on."""
+"""A network as a list of segments, whatever its layers: what is trained and exported."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class ConvPoolNorm(nn.Module):
 
 
 class Normalise(nn.Module):
-    """Image uint8 [N, H, W, C] to float [N, C, H, W] with the training split's mean and deviation."""
+    """Image uint8 [N, H, W, C] to float [N, C, H, W] with the data set's mean and deviation."""
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class Normalise(nn.Module):
 
 
 class Segment(nn.Module):
-    """One segment: `trunk` to the cut's features, `head` to logits, and the bottleneck's two halves.
+    """One segment: `trunk` to the cut's features, `head` to logits, and two bottleneck halves.
 
     `decoder` turns de-quantised codes [N, c, h, w] into the trunk's input; the first segment has
     none. `encoder` turns the cut's features into the quantiser's input; the last has none.

@@ -31,8 +31,7 @@ class Options:
     distil_temperature: float = _option(2.0, "softening of both sides while distilling")
     rate: float = _option(3e-4, "loss per mean bit of codes, once the quantiser is warm")
     hard_share: float = _option(0.5, "part of last-exit and rate weight that follows uncertainty")
-    pool_hard: float = _option(0.12, "part of all copies that the branch doubts most, to finish on")
-    pool_any: float = _option(0.03, "part of all copies taken at random, to finish on")
+    pool_hard: float = _option(0.08, "part of all copies that the branch doubts most, to finish on")
     warm_share: float = _option(0.3, "part of the joint epochs over which rounding sets in")
     average: float = _option(0.998, "decay of the running average of weights that is deployed")
 

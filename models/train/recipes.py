@@ -46,9 +46,10 @@ def _b_lenet_mnist() -> Recipe:
         options=Options(),
         exit_names=("branch", "final"),
         not_good_for=(
-            "Anything but centred, size-normalised grey digits, light ink on a dark ground, as MNIST "
-            "prepares them: photographs of digits, several digits in a picture, letters, inverted or "
-            "off-centre pictures. It has no class for 'none of these' and answers noise with a digit."
+            "Anything but centred, size-normalised grey digits, light ink on a dark ground, as "
+            "MNIST prepares them: photographs of digits, several digits in a picture, letters, "
+            "inverted or off-centre pictures. It has no class for 'none of these' and answers "
+            "noise with a digit."
         ),
     )
 

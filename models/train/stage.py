@@ -33,7 +33,7 @@ CheckFunction = Callable[[nn.Module], Figures]
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage's name and size; `rows` training images are drawn `batch` at a time without repeat."""
+    """A stage's name and size; `rows` images an epoch are drawn `batch` at a time."""
 
     name: str
     epochs: int
@@ -60,7 +60,7 @@ class Log:
 
 
 def one_cycle(done: float, peak: float) -> float:
-    """Learning rate at a part `done` of the stage: linear rise over the first tenth, then cosine."""
+    """Learning rate at a part `done` of the stage: a linear rise, then a cosine."""
     if done < 0.1:
         return peak * (0.1 + 0.9 * done / 0.1)
     return peak * (0.001 + 0.999 * 0.5 * (1 + math.cos(math.pi * (done - 0.1) / 0.9)))

@@ -26,7 +26,7 @@ def contexts(codes: Tensor, bits: int) -> Tensor:
 
 
 def count(codes: Tensor, weights: Tensor, bits: int) -> Tensor:
-    """Weighted counts float64 [contexts, levels] of codes [N, c, h, w], one weight per image [N]."""
+    """Counts float64 [contexts, levels] of codes [N, c, h, w], one weight per image [N]."""
     levels = 1 << bits
     slots = (contexts(codes, bits) * levels + codes.long()).flatten()
     shares = weights.double().view(-1, 1, 1, 1).expand(codes.shape).flatten()
@@ -55,7 +55,7 @@ def integer_tables(counts: Tensor) -> np.ndarray:
 
 
 def code_bits(codes: Tensor, tables: np.ndarray, bits: int) -> np.ndarray:
-    """Ideal code length in bits per image, float64 [N], of codes [N, c, h, w] under integer tables."""
+    """Ideal code length in bits per image, float64 [N], of codes [N, c, h, w]."""
     lengths = torch.from_numpy(-np.log2(tables.astype(np.float64) / TOTAL))
     return lengths[contexts(codes, bits), codes.long()].sum((1, 2, 3)).numpy()
 

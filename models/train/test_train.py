@@ -1,4 +1,4 @@
-"""Cheap tests of the parts a bundle's correctness hangs on: `python -m unittest models.train.test_train`."""
+"""Tests of what a bundle hangs on: `python -m unittest models.train.test_train`."""
 
 from __future__ import annotations
 
@@ -136,7 +136,9 @@ class BundleTest(unittest.TestCase):
         self.assertEqual(struct.unpack("<60f", raw[8:]), tuple(range(60)))
 
     def test_fusing_changes_nothing(self) -> None:
-        for conv in (nn.Conv2d(3, 4, 3, bias=False), nn.ConvTranspose2d(3, 4, 2, stride=2, bias=False)):
+        plain = nn.Conv2d(3, 4, 3, bias=False)
+        widening = nn.ConvTranspose2d(3, 4, 2, stride=2, bias=False)
+        for conv in (plain, widening):
             pooled = ConvPoolNorm(nn.Conv2d(4, 5, 3, bias=False), nn.MaxPool2d(2, ceil_mode=True))
             nn.init.normal_(pooled.norm.weight)
             block = nn.Sequential(ConvBn(conv), pooled)

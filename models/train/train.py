@@ -1,9 +1,9 @@
 """BranchyNet's procedure with a teacher before it and a quantiser in it.
 
-teacher -> bank (warped copies and what the teacher says of them) -> baseline (the unbranched network)
--> joint (all exits on the weighted sum of their losses, starting at the baseline's weights) -> branch
-(the device's trunk and branch alone, which is cheap) -> finish (those two stay; all else goes on
-learning on the images the branch doubts).
+teacher -> bank (warped copies and what the teacher says of them) -> baseline (the unbranched
+network) -> joint (all exits on the weighted sum of their losses, from the baseline's weights) ->
+branch (the device's trunk and branch alone, which is cheap) -> finish (those two stay; all else
+goes on learning on the images the branch doubts).
 """
 
 from __future__ import annotations
@@ -125,10 +125,17 @@ class Trainer:
         return run_stage(stage, model, step, self._check_joint, self.folder, self.log)
 
     def branch(self, bank: Bank, network: Network) -> Network:
-        """The device's trunk and branch learn on by themselves; what lies behind is left as it is."""
+        """The device's trunk and branch learn on by themselves; the rest is left as it is.
+
+        Every other epoch, the last among them, sees the images unwarped: a net this small has not
+        the room to learn all warps as well as what it will be shown.
+        """
+
+        clean = torch.tensor(0)
 
         def step(model: nn.Module, rows: Tensor, progress: Progress) -> tuple[Tensor, Figures]:
-            drawn = self._draw(bank, rows, progress)
+            warped = progress.epoch % 2 == 0
+            drawn = self._draw(bank, rows, progress) if warped else self._pick(bank, clean, rows)
             logits = model.branch(drawn.images)
             return self._exit_loss(logits, drawn).mean(), {
                 "accuracy0": accuracy(logits, drawn.labels)
@@ -138,9 +145,12 @@ class Trainer:
         return run_stage(stage, network, step, self._check_joint, self.folder, self.log)
 
     def finish(self, bank: Bank, network: Network) -> Network:
-        """What lies behind the branch learns on, from the images the branch doubts most."""
+        """What lies behind the branch learns on, from images the branch doubts, warped or not.
+
+        The unwarped copy is there as a whole: the last exit must stay right on easy images too.
+        """
         options = self.options
-        pool = doubted_rows(network, bank, options.pool_hard, options.pool_any, options.seed)
+        pool = doubted_rows(network, bank, options.pool_hard)
         rates = _rate_models(network, self.training.images[:2])
         per_copy = len(self.training)
         device = network.segments[0]
@@ -151,8 +161,8 @@ class Trainer:
             model.segments[0].trunk.eval()
             model.segments[0].head.eval()
             number, row = pool[rows] // per_copy, pool[rows] % per_copy
-            drawn = Drawn(bank.images[number, row], self.training.labels[row], bank.taught[number, row])
-            return self._loss_of_all(model, rates, drawn, 1.0, 0.0)
+            drawn = self._pick(bank, number, row)
+            return self._loss_of_all(model, rates, drawn, 1.0, options.hard_share)
 
         stage = replace(
             self._stage("finish", options.finish_epochs),
@@ -215,7 +225,11 @@ class Trainer:
     def _draw(self, bank: Bank, rows: Tensor, progress: Progress) -> Drawn:
         """Some rows of the epoch's copy."""
         number = progress.epoch % len(bank.images)
-        return Drawn(bank.images[number, rows], self.training.labels[rows], bank.taught[number, rows])
+        return self._pick(bank, torch.tensor(number), rows)
+
+    def _pick(self, bank: Bank, number: Tensor, row: Tensor) -> Drawn:
+        """Rows [N] of the copies `number`, one for all or one each [N]."""
+        return Drawn(bank.images[number, row], self.training.labels[row], bank.taught[number, row])
 
     def _exit_loss(self, logits: Tensor, drawn: Drawn) -> Tensor:
         options = self.options
@@ -263,10 +277,8 @@ def _rate_models(network: Network, images: Tensor) -> list[RateModel]:
 
 
 @torch.no_grad()
-def doubted_rows(
-    network: Network, bank: Bank, hard: float, anyhow: float, seed: int
-) -> Tensor:
-    """Rows of the bank, copy * n + row: the part `hard` of least sure branch, and a random part."""
+def doubted_rows(network: Network, bank: Bank, hard: float) -> Tensor:
+    """Rows of the bank (copy * n + row): the part `hard` of least sure branch, all of copy 0."""
     network.eval()
     doubts = []
     for copy in bank.images:
@@ -274,5 +286,4 @@ def doubted_rows(
             doubts.append(uncertainty(network.branch(chunk)))
     doubt = torch.cat(doubts)
     hardest = doubt.topk(round(hard * len(doubt))).indices
-    shuffled = torch.randperm(len(doubt), generator=torch.Generator().manual_seed(seed))
-    return torch.cat([hardest, shuffled[: round(anyhow * len(doubt))]])
+    return torch.cat([torch.arange(bank.images.shape[1]), hardest])

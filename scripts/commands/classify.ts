@@ -74,7 +74,7 @@ async function classifyFile(
     });
     return {
       file,
-      answer: await agent.classify(await decodeImage(bytes, bundle.manifest.input.shape, resize)),
+      answer: await agent.classify(() => decodeImage(bytes, bundle.manifest.input.shape, resize)),
     };
   } catch (thrown) {
     return { file, error: OfframpError.from(thrown) };

@@ -58,9 +58,15 @@ async function startBoth(bundle: string): Promise<{ cloud: ServerProcess; edge: 
   const quiet = ['--bundle', bundle, '--port', '0', '--log-level', 'error'];
   const cloud = await spawnServer(['cloud', ...quiet], { stderr: 'inherit' });
   const link = ['--cloud', cloud.url.replace(/^http/, 'ws')];
-  const edge = await spawnServer(['edge', ...quiet, ...link], { stderr: 'inherit' });
-  await cloudConnected(edge.url);
-  return { cloud, edge };
+  try {
+    const edge = await spawnServer(['edge', ...quiet, ...link], { stderr: 'inherit' });
+    await cloudConnected(edge.url);
+    return { cloud, edge };
+  } catch (thrown) {
+    // A server left behind would keep this process alive, and itself.
+    await cloud.stop();
+    throw thrown;
+  }
 }
 
 /** The first images should not be degraded only because the two have just been started. */
@@ -120,13 +126,16 @@ async function report(
     });
     return;
   }
+  if (answers === 0) {
+    print('Ended before the first answer.');
+    return;
+  }
   print(`${answers} answers in ${seconds.toFixed(1)} s (${(answers / seconds).toFixed(0)}/s): ${source}\n`);
   print(tally.render());
   const all = webpBytes * answers;
+  const times = bytes === 0 ? '' : `, ${(all / bytes).toFixed(0)} times as much`;
   print(`\nSent to the cloud: ${bytes} bytes in all, frames included. Every image as WebP (quality 75,`);
-  print(
-    `${webpBytes.toFixed(0)} bytes each) would have been ${all.toFixed(0)}, ${(all / bytes).toFixed(0)} times as much.`,
-  );
+  print(`${webpBytes.toFixed(0)} bytes each) would have been ${all.toFixed(0)}${times}.`);
   if (degraded + failed > 0) print(`Degraded: ${degraded}. Without an answer: ${failed}.`);
   printRescue(tally, images);
 }

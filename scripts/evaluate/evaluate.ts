@@ -49,9 +49,22 @@ async function runSplit(
 ): Promise<(Answer | undefined)[]> {
   const serverArgs = ['cloud', '--port', '0', '--bundle', options.bundleFolder, '--log-level', 'warn'];
   const server = await spawnServer(serverArgs, { stderr: 'inherit' });
+  try {
+    return await runAgainst(server.url, images, count, options);
+  } finally {
+    await server.stop();
+  }
+}
+
+async function runAgainst(
+  serverUrl: string,
+  images: LabelledImages,
+  count: number,
+  options: EvaluateOptions,
+): Promise<(Answer | undefined)[]> {
   const running = await startAgent({
     bundleFolder: options.bundleFolder,
-    cloudUrl: server.url.replace(/^http/, 'ws'),
+    cloudUrl: serverUrl.replace(/^http/, 'ws'),
     cloudToken: process.env.OFFRAMP_CLOUD_TOKEN,
     cut: options.cut,
     budgetMs: options.budgetMs,
@@ -66,7 +79,6 @@ async function runSplit(
     return await classifyAll(running.agent, images, count, options);
   } finally {
     await running.stop();
-    await server.stop();
   }
 }
 

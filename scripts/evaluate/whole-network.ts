@@ -34,6 +34,20 @@ export async function runWhole(
     providers: ['cpu'],
     maxQueuedRuns: 1,
   });
+  try {
+    return await runBatches(runner, bundle, images, count, onProgress);
+  } finally {
+    await runner.close();
+  }
+}
+
+async function runBatches(
+  runner: WorkerPool,
+  bundle: Bundle,
+  images: LabelledImages,
+  count: number,
+  onProgress: (done: number) => void,
+): Promise<WholeAnswer[]> {
   const answers: WholeAnswer[] = [];
   const imageBytes = images.pixels.length / images.count;
   for (let first = 0; first < count; first += batchRows) {
@@ -43,7 +57,6 @@ export async function runWhole(
     for (let row = 0; row < end - first; row++) answers.push(applyExits(bundle, run.outputs, row));
     onProgress(end);
   }
-  await runner.close();
   return answers;
 }
 

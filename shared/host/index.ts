@@ -1,3 +1,4 @@
+export { type Admission, httpAdmission } from './admission.ts';
 export { bundleFolder } from './bundle-folder.ts';
 export { listenError } from './listen.ts';
 export { foreignRequest } from './own-machine.ts';

@@ -5,11 +5,13 @@ import { OfframpError } from '../errors.ts';
 export type TokenCheck = (token: string | undefined) => boolean;
 
 const minTokenLength = 16;
+/** What a hello carries at most. */
+const maxTokenLength = 512;
 
 /**
  * Builds the check over the configured tokens. Comparison is over hashes of equal length and looks at every token, so that
  * its time tells nothing about them. Without tokens everyone is let in, which only a loopback server may do.
- * @throws OfframpError CONFIG_INVALID for a short token, or for none on a host that others can reach.
+ * @throws OfframpError CONFIG_INVALID for a token too short or too long, or for none on a host that others can reach.
  */
 export function tokenCheck(tokens: readonly string[], host: string): TokenCheck {
   if (tokens.length === 0) {
@@ -19,11 +21,11 @@ export function tokenCheck(tokens: readonly string[], host: string): TokenCheck 
       `Listening on ${host} lets others in: give it a token with --token-file, or listen on 127.0.0.1`,
     );
   }
-  const short = tokens.find((token) => token.length < minTokenLength);
-  if (short !== undefined) {
+  const odd = tokens.find((token) => token.length < minTokenLength || token.length > maxTokenLength);
+  if (odd !== undefined) {
     throw new OfframpError(
       'CONFIG_INVALID',
-      `A token has ${short.length} characters, expected ${minTokenLength} or more`,
+      `A token has ${odd.length} characters, expected ${minTokenLength} to ${maxTokenLength}`,
     );
   }
   const known = tokens.map(hash);

@@ -3,6 +3,8 @@ import { Compile, type Validator } from 'typebox/compile';
 import { type ErrorCode, isErrorCode, OfframpError } from '../errors.ts';
 import { encodeFrame, type Frame, type FrameType } from './frame.ts';
 
+const maxRetryAfterMs = 3_600_000;
+const maxBudgetMs = 0xffff_ffff;
 const strict = { additionalProperties: false } as const;
 const text = (maxLength: number) => Type.String({ maxLength });
 const count = (maximum: number) => Type.Integer({ minimum: 0, maximum });
@@ -41,7 +43,7 @@ const welcomeSchema = Type.Object(
 const inferSchema = Type.Object(
   {
     b: Type.Integer({ minimum: 0, maximum: 0xffff_ffff }),
-    t: Type.Integer({ minimum: 0, maximum: 0xffff_ffff }),
+    t: Type.Integer({ minimum: 0, maximum: maxBudgetMs }),
     c: Type.Optional(count(64)),
     l: Type.Optional(
       Type.Array(Type.Integer({ minimum: 0, maximum: 2 ** 31 }), { minItems: 2, maxItems: 1024 }),
@@ -62,7 +64,7 @@ const resultSchema = Type.Object(
 );
 
 const errorSchema = Type.Object(
-  { code: text(64), message: text(2048), retryAfterMs: Type.Optional(count(3_600_000)) },
+  { code: text(64), message: text(2048), retryAfterMs: Type.Optional(count(maxRetryAfterMs)) },
   strict,
 );
 
@@ -160,7 +162,10 @@ export function encodeGoaway(reason: string): Uint8Array<ArrayBuffer> {
 
 export function encodeError(id: number, error: OfframpError): Uint8Array<ArrayBuffer> {
   const header = { code: error.code, message: error.message.slice(0, 512) };
-  const retry = error.retryAfterMs === undefined ? {} : { retryAfterMs: Math.ceil(error.retryAfterMs) };
+  const retry =
+    error.retryAfterMs === undefined
+      ? {}
+      : { retryAfterMs: Math.max(0, Math.min(maxRetryAfterMs, Math.ceil(error.retryAfterMs) || 0)) };
   return encodeFrame('error', id, { ...header, ...retry });
 }
 
@@ -168,7 +173,7 @@ export function encodeError(id: number, error: OfframpError): Uint8Array<ArrayBu
 export function encodeInfer(request: InferRequest): Uint8Array<ArrayBuffer> {
   const header: Record<string, unknown> = {
     b: request.bundleTag,
-    t: Math.max(0, Math.floor(request.budgetMs)),
+    t: Math.min(maxBudgetMs, Math.max(0, Math.floor(request.budgetMs))),
   };
   if (request.cut !== 1) header.c = request.cut;
   const [only, ...more] = request.rows;

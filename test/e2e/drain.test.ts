@@ -1,9 +1,28 @@
 /** Servers that are told to stop: they finish what they took, say so, and end with 0. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { classify, countWays, inLanes, type JsonAnswer, offloadingBundle, postRaw, references, samples } from './images.ts';
+import {
+  classify,
+  countWays,
+  inLanes,
+  type JsonAnswer,
+  offloadingBundle,
+  postRaw,
+  references,
+  samples,
+} from './images.ts';
 import { describe, RawClient } from './raw-client.ts';
-import { cleanUp, connected, metric, note, type Server, sleep, startPair, startServer, waitUntil } from './support.ts';
+import {
+  cleanUp,
+  connected,
+  metric,
+  note,
+  type Server,
+  sleep,
+  startPair,
+  startServer,
+  waitUntil,
+} from './support.ts';
 
 const signals = ['SIGTERM', 'SIGINT'] as const;
 const images = samples(100);
@@ -34,56 +53,60 @@ function stream(edge: Server, lanes: number): { stop(): Promise<JsonAnswer[]>; a
   return { stop, answers };
 }
 
-drain('SIGTERM to the cloud under load loses no request, and another cloud on its port takes over', async () => {
-  const bundle = offloadingBundle();
-  const { cloud, edge } = await startPair(bundle);
-  const expected = await references(images, (image) => classify(edge, image, { budgetMs }));
-  const load = stream(edge, 32);
-  await waitUntil(() => load.answers.length > 100, 'the load to run');
-  assert.is(await cloud.stop(), 0, cloud.stderr());
-  const atEnd = load.answers.length;
-  await waitUntil(() => load.answers.length > atEnd + 50, 'answers without a cloud');
-  await startServer('cloud', ['--bundle', bundle, '--port', String(cloud.port)]);
-  await waitUntil(() => connected(edge), 'the edge to find the second cloud', { everyMs: 50 });
-  const atReconnect = load.answers.length + 32;
-  await waitUntil(() => load.answers.length > atReconnect + 50, 'answers with the second cloud');
-  const answers = await load.stop();
-  note(`takeover: ${answers.length} answers: ${JSON.stringify(countWays(answers))}`);
-  for (const [index, answer] of answers.entries()) {
-    const { label, degraded, reason, device } = answer;
-    if (degraded) assert.ok(cloudRefusals.includes(reason ?? ''), `answer ${index}: ${reason}`);
-    else assert.ok(expected.some((one) => one.label === label && one.deviceLabel === device.label));
-  }
-  assert.not(
-    answers.slice(atReconnect).some(({ degraded }) => degraded),
-    'the second cloud has taken over',
-  );
-  assert.ok(answers.some(({ degraded }) => degraded), 'the drain was felt');
-});
-
-for (const signal of signals) {
-  drain(`${signal} to the cloud answers all that is in flight, and readiness turns false at once`, async () => {
+drain(
+  'SIGTERM to the cloud under load loses no request, and another cloud on its port takes over',
+  async () => {
     const bundle = offloadingBundle();
-    const cloud = await startServer('cloud', ['--bundle', bundle, '--drain-ms', '20000']);
-    const client = await RawClient.greet(cloud.wsUrl, bundle);
-    const rows = Array.from({ length: 64 }, (_, row) => images.image(row));
-    const requests = 48;
-    for (let request = 0; request < requests; request++) client.send(client.infer(0, rows, 60_000));
-    await waitUntil(async () => (await metric(cloud.url, 'offramp_cloud_queued_rows')) > 0, 'rows to queue');
-    const ready = await fetch(`${cloud.url}/readyz`);
-    assert.is(ready.status, 200, 'ready before the signal');
-    cloud.child.kill(signal);
-    await waitUntil(async () => (await fetch(`${cloud.url}/readyz`)).status === 503, 'readyz to turn 503');
-    assert.is((await fetch(`${cloud.url}/livez`)).status, 200, 'alive while draining');
-    await assertRefused(cloud.wsUrl, bundle);
-    const answered = await answersUntilGoaway(client, requests);
-    note(`${signal}: ${answered} of ${requests} requests in flight answered`);
-    assert.is(answered, requests);
-    assert.is(cloud.child.exitCode, null, 'the server waits for its device to leave');
-    await client.close();
-    assert.is(await cloud.ended, 0, cloud.stderr());
-  });
-}
+    const { cloud, edge } = await startPair(bundle);
+    const expected = await references(images, (image) => classify(edge, image, { budgetMs }));
+    const load = stream(edge, 32);
+    await waitUntil(() => load.answers.length > 100, 'the load to run');
+    assert.is(await cloud.stop(), 0, cloud.stderr());
+    const atEnd = load.answers.length;
+    await waitUntil(() => load.answers.length > atEnd + 50, 'answers without a cloud');
+    await startServer('cloud', ['--bundle', bundle, '--port', String(cloud.port)]);
+    await waitUntil(() => connected(edge), 'the edge to find the second cloud', { everyMs: 50 });
+    const atReconnect = load.answers.length + 32;
+    await waitUntil(() => load.answers.length > atReconnect + 50, 'answers with the second cloud');
+    const answers = await load.stop();
+    note(`takeover: ${answers.length} answers: ${JSON.stringify(countWays(answers))}`);
+    for (const [index, answer] of answers.entries()) {
+      const { label, degraded, reason, device } = answer;
+      if (degraded) assert.ok(cloudRefusals.includes(reason ?? ''), `answer ${index}: ${reason}`);
+      else assert.ok(expected.some((one) => one.label === label && one.deviceLabel === device.label));
+    }
+    assert.not(
+      answers.slice(atReconnect).some(({ degraded }) => degraded),
+      'the second cloud has taken over',
+    );
+    assert.ok(
+      answers.some(({ degraded }) => degraded),
+      'the drain was felt',
+    );
+  },
+);
+
+drain('SIGINT to the cloud answers all that is in flight, and readiness turns false at once', async () => {
+  const bundle = offloadingBundle();
+  const cloud = await startServer('cloud', ['--bundle', bundle, '--drain-ms', '20000']);
+  const client = await RawClient.greet(cloud.wsUrl, bundle);
+  const rows = Array.from({ length: 64 }, (_, row) => images.image(row));
+  const requests = 48;
+  for (let request = 0; request < requests; request++) client.send(client.infer(0, rows, 60_000));
+  await waitUntil(async () => (await metric(cloud.url, 'offramp_cloud_queued_rows')) > 0, 'rows to queue');
+  const ready = await fetch(`${cloud.url}/readyz`);
+  assert.is(ready.status, 200, 'ready before the signal');
+  cloud.child.kill('SIGINT');
+  await waitUntil(async () => (await fetch(`${cloud.url}/readyz`)).status === 503, 'readyz to turn 503');
+  assert.is((await fetch(`${cloud.url}/livez`)).status, 200, 'alive while draining');
+  await assertRefused(cloud.wsUrl, bundle);
+  const answered = await answersUntilGoaway(client, requests);
+  note(`drain: ${answered} of ${requests} requests in flight answered`);
+  assert.is(answered, requests);
+  assert.is(cloud.child.exitCode, null, 'the server waits for its device to leave');
+  await client.close();
+  assert.is(await cloud.ended, 0, cloud.stderr());
+});
 
 drain('a signal to the edge under load: what is under way is answered, and it ends with 0', async () => {
   const bundle = offloadingBundle();
@@ -101,7 +124,10 @@ async function stopEdgeUnderLoad(signal: NodeJS.Signals, cloud: Server, bundle: 
   const underWay = Array.from({ length: count }, (_, index) =>
     classify(edge, images.image(index), { budgetMs }),
   );
-  await waitUntil(async () => (await metric(edge.url, 'offramp_edge_in_flight')) === count, 'images under way');
+  await waitUntil(
+    async () => (await metric(edge.url, 'offramp_edge_in_flight')) === count,
+    'images under way',
+  );
   edge.child.kill(signal);
   await sleep(200);
   const late = await postRaw(edge, images.image(0)).then(
@@ -111,7 +137,9 @@ async function stopEdgeUnderLoad(signal: NodeJS.Signals, cloud: Server, bundle: 
   assert.ok(late === 503 || late === 'connection refused', `an image after the signal: ${late}`);
   cloud.child.kill('SIGCONT');
   const answers = await Promise.all(underWay);
-  note(`${signal}: ${answers.length} images under way: ${JSON.stringify(countWays(answers))}; after it: ${late}`);
+  note(
+    `${signal}: ${answers.length} images under way: ${JSON.stringify(countWays(answers))}; after it: ${late}`,
+  );
   for (const [index, { degraded, label, reason }] of answers.entries()) {
     assert.not(degraded, `image ${index} is degraded: ${reason}`);
     assert.is(label, expected[index]?.label, `image ${index} has its own answer`);

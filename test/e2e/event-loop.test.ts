@@ -7,8 +7,8 @@
  * value since the last scrape and clears it; the largest of all scrapes of a window is the window's.
  *
  * The operating system may be late too, and that is no fault of ours. An idle process measures the same in the same window.
- * Only when that one was late as well is the window void and measured again, three times at most; a window in which the
- * idle process was on time counts, whatever it says.
+ * Only a window over the bar in which that one was late as well is void and measured again, three times at most; one in which
+ * the idle process was on time counts, whatever it says, and so does the last.
  */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -16,6 +16,9 @@ import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { type Manifest, openBundle } from '../../shared/bundle/index.ts';
+import type { Codec } from '../../shared/codec/index.ts';
+import { bundleFolder } from '../../shared/host/index.ts';
 import { offloadingBundle, postRaw, samples } from './images.ts';
 import { describe, RawClient } from './raw-client.ts';
 import { cleanUp, metrics, note, type Server, sleep, startPair } from './support.ts';
@@ -48,18 +51,21 @@ interface Load {
   stop(): Promise<void>;
 }
 
-/** Keeps batches of 64 images at cut 0 in flight on several connections, and images on the edge daemon. */
+/** Keeps batches of 64 rows in flight on several connections, images and codes, and images on the edge daemon. */
 async function startLoad(cloud: Server, edge: Server, bundle: string): Promise<Load> {
   const done = { batches: 0, images: 0 };
   let stopped = false;
   const clients = await Promise.all(
     Array.from({ length: connections }, () => RawClient.greet(cloud.wsUrl, bundle)),
   );
-  const rows = Array.from({ length: rowsPerRequest }, (_, row) => images.image(row));
-  const flood = async (client: RawClient) => {
+  const ofCut = [Array.from({ length: rowsPerRequest }, (_, row) => images.image(row)), await noise(bundle)];
+  const flood = async (client: RawClient, index: number) => {
+    const cut = index % 2;
+    const rows = ofCut[cut] ?? [];
     let inFlight = 0;
     while (!stopped || inFlight > 0) {
-      for (; !stopped && inFlight < inFlightPerConnection; inFlight++) client.send(client.infer(0, rows, 60_000));
+      for (; !stopped && inFlight < inFlightPerConnection; inFlight++)
+        client.send(client.infer(cut, rows, 60_000));
       const frame = await client.next();
       if (frame?.type !== 'result') throw new Error(`expected results, got ${describe(frame)}`);
       inFlight--;
@@ -89,6 +95,22 @@ async function startLoad(cloud: Server, edge: Server, bundle: string): Promise<L
   };
 }
 
+/** Rows for cut 1 whose codes are noise: nothing is longer to send or slower to decode. */
+async function noise(bundle: string): Promise<Uint8Array[]> {
+  const { manifest, codec } = await opened(bundle);
+  const { shape } = manifest.segments[0]?.codes ?? { shape: [] };
+  const levels = 2 ** (manifest.cuts[0]?.bits ?? 1);
+  const size = shape.reduce((product, length) => product * length, 1);
+  return Array.from({ length: rowsPerRequest }, () => {
+    return codec.encode(Uint8Array.from({ length: size }, () => Math.floor(Math.random() * levels)));
+  });
+}
+
+async function opened(bundle: string): Promise<{ manifest: Manifest; codec: Codec }> {
+  const open = await openBundle(bundleFolder(bundle), { segments: [0] });
+  return { manifest: open.manifest, codec: open.codec(1) };
+}
+
 function rawBatch(): Uint8Array {
   return images.pixels.subarray(0, rowsPerRequest * 28 * 28);
 }
@@ -102,7 +124,8 @@ function pictures(): Promise<Buffer[]> {
 
 function postForm(edge: Server, files: readonly Buffer[]): Promise<Response> {
   const form = new FormData();
-  for (const [index, file] of files.entries()) form.append('image', new Blob([file]), `${index}.png`);
+  for (const [index, file] of files.entries())
+    form.append('image', new Blob([new Uint8Array(file)]), `${index}.png`);
   return fetch(`${edge.url}/v1/classify`, { method: 'POST', body: form });
 }
 
@@ -156,6 +179,11 @@ async function lag(server: Server): Promise<number> {
   return value;
 }
 
+/** Over the bar while the machine kept even an idle process waiting. */
+function isVoid({ cloud, edge, idle }: Window): boolean {
+  return Math.max(cloud, edge) > barSeconds && idle > idleLateSeconds;
+}
+
 function words({ cloud, edge, idle, scrapes, slowestScrapeMs }: Window): string {
   const ms = (seconds: number) => `${(seconds * 1000).toFixed(1)} ms`;
   return (
@@ -176,7 +204,7 @@ eventLoop('is never late by more than 50 ms under the heaviest batches, on eithe
     await sleep(warmUpMs);
     let window = await measure(cloud, edge, idle);
     note(words(window));
-    for (let again = 1; again < windows && window.idle > idleLateSeconds; again++) {
+    for (let again = 1; again < windows && isVoid(window); again++) {
       note('the idle process was late too: measured again');
       window = await measure(cloud, edge, idle);
       note(words(window));
@@ -188,7 +216,9 @@ eventLoop('is never late by more than 50 ms under the heaviest batches, on eithe
     idle.stop();
   }
   await load.stop();
-  note(`under ${load.done.batches} batches of ${rowsPerRequest} rows and ${load.done.images} images by the edge`);
+  note(
+    `under ${load.done.batches} batches of ${rowsPerRequest} rows and ${load.done.images} images by the edge`,
+  );
   assert.ok(load.done.batches > 20 && load.done.images > 100, 'the load was one');
 });
 

@@ -31,7 +31,7 @@ interface Device {
   connected(): boolean | Promise<boolean>;
 }
 
-const images = samples(200);
+const images = samples(100);
 
 /** Streams all images while the cloud is killed and started again; gives the answers by image. */
 async function streamThroughAnOutage(device: Device, cloud: Server, bundle: string): Promise<Outcome[][]> {
@@ -102,7 +102,9 @@ killCloud('loses no image of the edge daemon, which offloads again by itself', a
   await waitUntil(() => connected(edge), 'the edge to connect');
   const device: Device = { ask: (image) => classify(edge, image), connected: () => connected(edge) };
   await surviveTheOutage('daemon', device, cloud, bundle);
-  const counted = [...(await metrics(edge.url))].filter(([key]) => key.startsWith('offramp_edge_answers_total'));
+  const counted = [...(await metrics(edge.url))].filter(([key]) =>
+    key.startsWith('offramp_edge_answers_total'),
+  );
   const total = counted.reduce((sum, [, value]) => sum + value, 0);
   assert.is(total, images.count + imageCount, 'the daemon counts as many answers as images came');
   assert.is(await edge.stop(), 0);

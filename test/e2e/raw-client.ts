@@ -1,6 +1,7 @@
 /** A client that speaks the protocol by hand, well or badly, straight on a WebSocket. */
-import { readFileSync } from 'node:fs';
+
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { WebSocket } from 'ws';
 import {

@@ -46,10 +46,20 @@ const neutral: Environment = {
   OFFRAMP_DATA: undefined,
 };
 
-/** Starts any Node program with its output kept. */
-export function startNode(args: readonly string[], env: Environment = {}): Command {
-  const child = spawn(process.execPath, [...args], {
+export interface StartOptions {
+  /** Whose process group the command joins; `own` when a test signals the group as a terminal does. */
+  readonly group?: 'tests' | 'own';
+}
+
+/** Starts `offramp ARGUMENTS`. */
+export function startCommand(
+  args: readonly string[],
+  env: Environment = {},
+  { group = 'tests' }: StartOptions = {},
+): Command {
+  const child = spawn(process.execPath, [offramp, ...args], {
     cwd: projectFolder,
+    detached: group === 'own',
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...neutral, ...env },
   });
@@ -70,11 +80,6 @@ export function startNode(args: readonly string[], env: Environment = {}): Comma
   alive.add(command);
   void ended.then(() => alive.delete(command));
   return command;
-}
-
-/** Starts `offramp ARGUMENTS`. */
-export function startCommand(args: readonly string[], env: Environment = {}): Command {
-  return startNode([offramp, ...args], env);
 }
 
 /** Runs `offramp ARGUMENTS` to its end. */
@@ -105,7 +110,8 @@ export async function startServer(
   await waitUntil(() => command.stdout().includes('\n') || !alive.has(command), `offramp ${name} to listen`, {
     deadlineMs: startDeadlineMs,
   });
-  if (!alive.has(command)) throw new Error(`offramp ${name} ended with ${await command.ended}: ${command.stderr()}`);
+  if (!alive.has(command))
+    throw new Error(`offramp ${name} ended with ${await command.ended}: ${command.stderr()}`);
   const { listening: url }: { listening: string } = JSON.parse(command.stdout());
   return {
     ...command,

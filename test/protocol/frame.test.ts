@@ -1,7 +1,8 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { decodeFrame, encodeFrame, maxHeaderBytes, maxRequestId } from '../../shared/protocol/index.ts';
-import { bytes, hex, isHex, throwsCode } from './hex.ts';
+import { throwsCode } from './expect.ts';
+import { bytes, hex, isHex } from './hex.ts';
 
 const Layout = suite('frame layout');
 

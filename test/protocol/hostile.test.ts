@@ -19,7 +19,8 @@ import {
   parseResult,
   parseWelcome,
 } from '../../shared/protocol/index.ts';
-import { bytes, hex, throwsCode } from './hex.ts';
+import { throwsCode } from './expect.ts';
+import { bytes, hex } from './hex.ts';
 
 const classes = 3;
 const digest = 'ab'.repeat(32);

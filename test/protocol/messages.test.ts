@@ -19,7 +19,8 @@ import {
   parseWelcome,
   type Welcome,
 } from '../../shared/protocol/index.ts';
-import { bytes, isHex, throwsCode } from './hex.ts';
+import { throwsCode } from './expect.ts';
+import { bytes, isHex } from './hex.ts';
 
 const digest = `00112233${'ab'.repeat(28)}`;
 const digestHex = Buffer.from(digest).toString('hex');
@@ -308,10 +309,7 @@ Errors('an unknown code of a newer peer becomes INTERNAL and keeps its words', (
 
 Errors('the name of an inherited property is not a code', () => {
   for (const code of ['constructor', 'toString', '__proto__', 'hasOwnProperty']) {
-    assert.is(
-      parseError(decodeFrame(encodeFrame('error', 3, { code, message: '' }))).code,
-      'INTERNAL',
-    );
+    assert.is(parseError(decodeFrame(encodeFrame('error', 3, { code, message: '' }))).code, 'INTERNAL');
   }
 });
 

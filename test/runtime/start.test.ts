@@ -2,7 +2,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { SegmentGraph } from '../../shared/runtime/index.ts';
 import { segmentKey } from '../../shared/runtime/index.ts';
-import { rejectsCode } from '../protocol/hex.ts';
+import { rejectsCode } from '../protocol/expect.ts';
 import { drawnImage, openRealBundle, segmentGraphs, startPool } from './real-bundle.ts';
 
 const bundle = await openRealBundle();
@@ -12,10 +12,27 @@ function graphOf(change: (graph: SegmentGraph) => SegmentGraph): SegmentGraph[] 
   return graphs.map((graph, index) => (index === 0 ? change(graph) : graph));
 }
 
+/** What this machine has, found out the way the product does. */
+async function available(provider: 'cuda' | 'webgpu'): Promise<boolean> {
+  try {
+    const pool = await startPool(graphs.slice(0, 1), { providers: [provider] });
+    await pool.close();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const [cuda, webgpu] = [await available('cuda'), await available('webgpu')];
+
 const Graphs = suite('graphs that do not match the manifest');
 
 const mismatches: readonly [name: string, tensor: string, change: (graph: SegmentGraph) => SegmentGraph][] = [
-  ['input of another shape', 'image', (graph) => ({ ...graph, input: { ...graph.input, shape: [32, 32, 1] } })],
+  [
+    'input of another shape',
+    'image',
+    (graph) => ({ ...graph, input: { ...graph.input, shape: [32, 32, 1] } }),
+  ],
   ['input of another rank', 'image', (graph) => ({ ...graph, input: { ...graph.input, shape: [784] } })],
   ['input of another name', 'picture', (graph) => ({ ...graph, input: { ...graph.input, name: 'picture' } })],
   ['input of another dtype', 'image', (graph) => ({ ...graph, input: { ...graph.input, dtype: 'float32' } })],
@@ -81,19 +98,6 @@ Graphs('a bundle that cannot be loaded on two threads leaves none behind', async
 Graphs.run();
 
 const Providers = suite('execution providers');
-
-/** What this machine has, found out the way the product does. */
-async function available(provider: 'cuda' | 'webgpu'): Promise<boolean> {
-  try {
-    const pool = await startPool(graphs.slice(0, 1), { providers: [provider] });
-    await pool.close();
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-const [cuda, webgpu] = [await available('cuda'), await available('webgpu')];
 
 for (const [provider, there] of [
   ['cuda', cuda],

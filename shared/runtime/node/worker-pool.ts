@@ -31,7 +31,7 @@ export class WorkerPool implements Runner {
   readonly #idle: WorkerThread[];
   readonly #waiting: Waiting[] = [];
   readonly #maxQueuedRuns: number;
-  #closed = false;
+  #closing: Promise<unknown> | undefined;
 
   private constructor(threads: readonly WorkerThread[], provider: Provider, maxQueuedRuns: number) {
     this.#threads = new Set(threads);
@@ -51,12 +51,18 @@ export class WorkerPool implements Runner {
     const first = await WorkerThread.start({ graphs, threads, providers }, onDeath);
     // Two webgpu sessions in two threads of one process crash it.
     const others = first.provider === 'webgpu' ? 0 : options.workers - 1;
-    const rest = await Promise.all(
+    const rest = await Promise.allSettled(
       Array.from({ length: others }, () =>
         WorkerThread.start({ graphs, threads, providers: [first.provider] }, onDeath),
       ),
     );
-    pool = new WorkerPool([first, ...rest], first.provider, options.maxQueuedRuns);
+    const started = [first, ...rest.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []))];
+    const failed = rest.find((start) => start.status === 'rejected');
+    if (failed !== undefined) {
+      await Promise.all(started.map((thread) => thread.stop()));
+      throw failed.reason;
+    }
+    pool = new WorkerPool(started, first.provider, options.maxQueuedRuns);
     return pool;
   }
 
@@ -70,7 +76,7 @@ export class WorkerPool implements Runner {
   }
 
   async run(key: string, input: Uint8Array<ArrayBuffer>, rows: number): Promise<RunOutput> {
-    if (this.#closed || this.#threads.size === 0) {
+    if (this.#closing !== undefined || this.#threads.size === 0) {
       throw new OfframpError('RUNTIME_STOPPED', 'The inference threads have stopped');
     }
     const thread = this.#idle.pop();
@@ -87,12 +93,13 @@ export class WorkerPool implements Runner {
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    for (const { reject } of this.#waiting.splice(0)) {
-      reject(new OfframpError('RUNTIME_STOPPED', 'The inference threads are stopping'));
+    if (this.#closing === undefined) {
+      for (const { reject } of this.#waiting.splice(0)) {
+        reject(new OfframpError('RUNTIME_STOPPED', 'The inference threads are stopping'));
+      }
+      this.#closing = Promise.all([...this.#threads].map((thread) => thread.stop()));
     }
-    await Promise.all([...this.#threads].map((thread) => thread.stop()));
+    await this.#closing;
   }
 
   async #runOn(

@@ -55,6 +55,7 @@ export class WorkerThread {
     return new Promise((resolve, reject) => {
       const fail = (thrown: unknown) => reject(OfframpError.from(thrown, 'RUNTIME_FAILED'));
       worker.once('error', fail);
+      worker.once('exit', () => fail(new Error('the inference thread ended before it was ready')));
       worker.once('message', (message: FromWorker) => {
         if (message.kind === 'failed') return fail(new OfframpError(message.code, message.message));
         if (message.kind !== 'ready') return fail(new Error(`unexpected message '${message.kind}'`));
@@ -71,6 +72,12 @@ export class WorkerThread {
   }
 
   run(key: string, input: Uint8Array<ArrayBuffer>, rows: number): Promise<RunOutput> {
+    if (input.byteLength === 0) {
+      // postMessage drops a message with such an input without a word.
+      return Promise.reject(
+        new OfframpError('RUNTIME_FAILED', `The input of ${key} is empty, or was given to another run`),
+      );
+    }
     const job = this.#nextJob++;
     return new Promise((resolve, reject) => {
       this.#jobs.set(job, { resolve, reject });

@@ -26,11 +26,7 @@ async function loadOn(provider: Provider): Promise<Map<string, LoadedGraph>> {
   const loaded = new Map<string, LoadedGraph>();
   try {
     for (const graph of init.graphs) {
-      const session = await ort.InferenceSession.create(graph.bytes, {
-        executionProviders: [provider],
-        intraOpNumThreads: init.threads,
-        graphOptimizationLevel: 'all',
-      });
+      const session = await createSession(graph, provider);
       loaded.set(graph.key, { graph, session });
       checkGraph(graph, session);
     }
@@ -38,6 +34,24 @@ async function loadOn(provider: Provider): Promise<Map<string, LoadedGraph>> {
   } catch (thrown) {
     for (const { session } of loaded.values()) await session.release();
     throw thrown;
+  }
+}
+
+async function createSession(graph: SegmentGraph, provider: Provider): Promise<ort.InferenceSession> {
+  try {
+    return await ort.InferenceSession.create(graph.bytes, {
+      executionProviders: [provider],
+      intraOpNumThreads: init.threads,
+      graphOptimizationLevel: 'all',
+    });
+  } catch (thrown) {
+    // The CPU provider is always there: what it cannot load is no graph.
+    if (provider !== 'cpu') throw thrown;
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    throw new OfframpError(
+      'BUNDLE_FILE_CORRUPT',
+      `${graph.key}: onnxruntime cannot load the graph: ${reason}`,
+    );
   }
 }
 
@@ -70,12 +84,17 @@ function checkTensor(
 ): void {
   const wanted = describe(expected.dtype, ['N', ...expected.shape]);
   const tensor = found.find((candidate) => candidate.name === expected.name);
-  const got = tensor?.isTensor ? describe(tensor.type, ['N', ...tensor.shape.slice(1)]) : 'no such tensor';
+  // A named first dimension is a dynamic one; a number there would fail at the first batch of another size.
+  const got = tensor?.isTensor ? describe(tensor.type, batchFirst(tensor.shape)) : 'no such tensor';
   if (got === wanted) return;
   throw new OfframpError(
     'BUNDLE_GRAPH_MISMATCH',
     `${graph.key}: ${role} '${expected.name}' is ${wanted} in the manifest, the graph has ${got}`,
   );
+}
+
+function batchFirst([batch, ...rest]: readonly (number | string)[]): (number | string)[] {
+  return [typeof batch === 'string' ? 'N' : (batch ?? 'nothing'), ...rest];
 }
 
 function describe(dtype: string, shape: readonly (number | string)[]): string {
@@ -102,21 +121,27 @@ async function run(
 }
 
 async function serve(loaded: Map<string, LoadedGraph>): Promise<void> {
-  port?.on('message', async (message: ToWorker) => {
-    if (message.kind === 'stop') {
-      for (const { session } of loaded.values()) await session.release();
-      port.close();
-      return;
-    }
-    try {
-      const graph = loaded.get(message.key);
-      if (graph === undefined) throw new Error(`no graph '${message.key}' was loaded`);
-      await run(graph, message);
-    } catch (thrown) {
-      const reason = thrown instanceof Error ? thrown.message : String(thrown);
-      post({ kind: 'job-failed', job: message.job, message: reason });
-    }
+  // One message at a time: a stop that overtook a run would free the sessions under it.
+  let previous = Promise.resolve();
+  port?.on('message', (message: ToWorker) => {
+    previous = previous.then(() => obey(loaded, message));
   });
+}
+
+async function obey(loaded: Map<string, LoadedGraph>, message: ToWorker): Promise<void> {
+  if (message.kind === 'stop') {
+    for (const { session } of loaded.values()) await session.release();
+    port?.close();
+    return;
+  }
+  try {
+    const graph = loaded.get(message.key);
+    if (graph === undefined) throw new Error(`no graph '${message.key}' was loaded`);
+    await run(graph, message);
+  } catch (thrown) {
+    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    post({ kind: 'job-failed', job: message.job, message: reason });
+  }
 }
 
 try {

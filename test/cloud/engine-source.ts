@@ -1,0 +1,108 @@
+import {
+  type BatcherLimits,
+  Engine,
+  type EngineObserver,
+  type ServedBundle,
+  type Work,
+} from '../../cloud/index.ts';
+import type { Clock } from '../../shared/clock.ts';
+import { systemClock } from '../../shared/clock.ts';
+import type { OfframpError } from '../../shared/errors.ts';
+import type { InferResult } from '../../shared/protocol/index.ts';
+import type { Runner, RunOutput } from '../../shared/runtime/index.ts';
+
+export const limits: BatcherLimits = { maxBatchRows: 16, maxQueuedRows: 2000 };
+
+/** Counts what the engine tells. */
+export class Tally implements EngineObserver {
+  readonly batches: { readonly cut: number; readonly rows: number }[] = [];
+  readonly exits: number[] = [];
+  queued = 0;
+
+  onBatch(_bundle: string, cut: number, rows: number): void {
+    this.batches.push({ cut, rows });
+  }
+
+  onRow(_bundle: string, exit: number): void {
+    this.exits.push(exit);
+  }
+
+  onQueued(): void {
+    this.queued++;
+  }
+}
+
+export interface EngineAndTally {
+  readonly engine: Engine;
+  readonly tally: Tally;
+}
+
+export function makeEngine(
+  runner: Runner,
+  change: { readonly clock?: Clock; readonly limits?: BatcherLimits } = {},
+): EngineAndTally {
+  const tally = new Tally();
+  return { engine: new Engine(runner, change.clock ?? systemClock, change.limits ?? limits, tally), tally };
+}
+
+/** What became of one request. Every call of a callback is kept, so that a second one shows. */
+export interface Outcome {
+  readonly results: Omit<InferResult, 'id'>[];
+  readonly errors: OfframpError[];
+}
+
+export interface Submitted extends Outcome {
+  /** Settles with the first callback. */
+  readonly answered: Promise<Outcome>;
+  readonly drop: () => void;
+}
+
+export type Request = Pick<Work, 'served' | 'cut' | 'rows'> & { readonly budgetMs?: number };
+
+export function submit(engine: Engine, { budgetMs = 60_000, ...request }: Request): Submitted {
+  const outcome: Outcome = { results: [], errors: [] };
+  let settle: (outcome: Outcome) => void = () => {};
+  const answered = new Promise<Outcome>((resolve) => {
+    settle = resolve;
+  });
+  const drop = engine.submit({
+    ...request,
+    budgetMs,
+    onResult: (result) => {
+      outcome.results.push(result);
+      settle(outcome);
+    },
+    onError: (error) => {
+      outcome.errors.push(error);
+      settle(outcome);
+    },
+  });
+  return { ...outcome, answered, drop };
+}
+
+/** A runner whose runs wait until the test ends them, for what cannot be made to happen with a real one. */
+export class HeldRunner implements Runner {
+  readonly provider = 'cpu';
+  parallel = 1;
+  readonly runs: {
+    readonly key: string;
+    readonly rows: number;
+    finish(output: RunOutput): void;
+    fail(thrown: unknown): void;
+  }[] = [];
+
+  run(key: string, _input: Uint8Array<ArrayBuffer>, rows: number): Promise<RunOutput> {
+    return new Promise((resolve, reject) => {
+      this.runs.push({ key, rows, finish: resolve, fail: reject });
+    });
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** Logits of `rows` rows that are sure of class 0, and no codes. */
+export function sureLogits(served: ServedBundle, rows: number): RunOutput {
+  const logits = new Float32Array(rows * served.classes);
+  for (let row = 0; row < rows; row++) logits[row * served.classes] = 50;
+  return { outputs: [logits], runMicros: 1000 };
+}

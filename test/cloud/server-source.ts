@@ -1,0 +1,119 @@
+import { once } from 'node:events';
+import { pino } from 'pino';
+import { WebSocket } from 'ws';
+import {
+  type CloudLimits,
+  type CloudOptions,
+  CloudServer,
+  defaultCloudLimits,
+  serveBundle,
+} from '../../cloud/index.ts';
+import {
+  decodeFrame,
+  encodeHello,
+  encodeInfer,
+  type Frame,
+  subprotocol,
+} from '../../shared/protocol/index.ts';
+import type { WorkerPool } from '../../shared/runtime/node/index.ts';
+import { until } from '../protocol/expect.ts';
+import { drawnImage, openRealBundle, segmentGraphs, startPool } from '../runtime/real-bundle.ts';
+
+export const bundle = await openRealBundle();
+export const served = serveBundle(bundle);
+export const token = 'a-token-for-this-server';
+
+export interface Running {
+  readonly server: CloudServer;
+  readonly pool: WorkerPool;
+  /** Address for `ws`. */
+  readonly wsUrl: string;
+  /** A metric's value by its line without the value, such as `offramp_cloud_connections`. */
+  metric(line: string): Promise<number>;
+  stop(): Promise<void>;
+}
+
+/** Starts a real server with a real pool on a free port; `change` overrides its limits. */
+export async function startServer(
+  change: Partial<CloudLimits> = {},
+  options: Partial<CloudOptions> = {},
+): Promise<Running> {
+  const pool = await startPool(segmentGraphs(bundle));
+  const limits = { ...defaultCloudLimits, drainMs: 1000, ...change };
+  const server = await CloudServer.start({
+    host: '127.0.0.1',
+    port: 0,
+    tokens: [token],
+    bundles: [served],
+    runner: pool,
+    limits,
+    version: 'test',
+    logger: pino({ level: 'silent' }),
+    ...options,
+  });
+  let stopped = false;
+  return {
+    server,
+    pool,
+    wsUrl: server.url.replace('http:', 'ws:'),
+    async metric(line) {
+      const text = await (await fetch(`${server.url}/metrics`)).text();
+      const found = text.split('\n').find((one) => one.startsWith(`${line} `));
+      return Number(found?.slice(line.length) ?? 0);
+    },
+    async stop() {
+      if (stopped) return;
+      stopped = true;
+      await server.drain();
+      await pool.close();
+    },
+  };
+}
+
+export interface Client {
+  readonly socket: WebSocket;
+  readonly frames: Frame[];
+  /** Close code, once there is one. */
+  readonly closed: Promise<number>;
+  /** The frame at `index`, as soon as it has come. */
+  frame(index: number): Promise<Frame>;
+}
+
+/** Connects with `ws` as a device does, without saying hello. */
+export async function connect(url: string): Promise<Client> {
+  const socket = new WebSocket(url, subprotocol, { perMessageDeflate: false });
+  const frames: Frame[] = [];
+  socket.on('message', (data) => {
+    // With ws's default binaryType a message is one Buffer.
+    frames.push(decodeFrame(data as Buffer));
+  });
+  socket.on('error', () => {});
+  const closed = new Promise<number>((resolve) => socket.once('close', resolve));
+  await once(socket, 'open');
+  return {
+    socket,
+    frames,
+    closed,
+    async frame(index) {
+      await until(() => frames.length > index);
+      const frame = frames[index];
+      if (frame === undefined) throw new Error('no frame');
+      return frame;
+    },
+  };
+}
+
+/** Connects and says hello; the welcome is frame 0. */
+export async function greet(url: string): Promise<Client> {
+  const client = await connect(url);
+  const bundles = [{ id: served.id, digest: served.digest }];
+  client.socket.send(encodeHello({ agent: 'test', token, bundles }));
+  await client.frame(0);
+  return client;
+}
+
+/** An infer frame of drawn images at cut 0. */
+export function inferFrame(id: number, count = 1, budgetMs = 30_000): Uint8Array {
+  const rows = Array.from({ length: count }, (_, index) => drawnImage(id + index));
+  return encodeInfer({ id, bundleTag: served.tag, cut: 0, budgetMs, rows });
+}

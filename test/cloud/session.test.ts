@@ -1,0 +1,390 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Session, type SessionHost, type SessionLimits, serveBundle, type Work } from '../../cloud/index.ts';
+import type { Clock } from '../../shared/clock.ts';
+import { type ErrorCode, errorKind, OfframpError } from '../../shared/errors.ts';
+import {
+  encodeFrame,
+  encodeGoaway,
+  encodeHello,
+  encodeInfer,
+  parseError,
+  parseGoaway,
+  parseResult,
+  parseWelcome,
+} from '../../shared/protocol/index.ts';
+import { MemoryTransport } from '../protocol/memory-transport.ts';
+import { openRealBundle } from '../runtime/real-bundle.ts';
+import { settled, VirtualClock } from '../support/virtual-clock.ts';
+import { HeldRunner, makeEngine, sureLogits } from './engine-source.ts';
+
+const served = serveBundle(await openRealBundle());
+const { id: bundleId, digest, tag, classes } = served;
+const image = new Uint8Array(served.bundle.manifest.input.shape.reduce((a, b) => a * b, 1));
+const token = 'the-token-of-this-test';
+const limits: SessionLimits = {
+  credits: 2,
+  maxFrameBytes: 100_000,
+  heartbeatMs: 5000,
+  helloTimeoutMs: 3000,
+  maxUnsentBytes: 1000,
+};
+
+interface Setting {
+  readonly session: Session;
+  readonly transport: MemoryTransport;
+  readonly clock: VirtualClock;
+  readonly runner: HeldRunner;
+  readonly refusals: string[];
+  readonly ready: string[];
+  readonly engine: ReturnType<typeof makeEngine>['engine'];
+}
+
+/** A session over a transport in memory, before a real engine whose runs the test ends. */
+function setting(change: { readonly clock?: Clock } = {}): Setting {
+  const clock = new VirtualClock();
+  const runner = new HeldRunner();
+  const engineLimits = { maxBatchRows: 4, maxQueuedRows: 8 };
+  const { engine } = makeEngine(runner, { clock: change.clock ?? clock, limits: engineLimits });
+  const refusals: string[] = [];
+  const ready: string[] = [];
+  const host: SessionHost = {
+    serverName: 'offramp/test',
+    bundles: [served],
+    limits,
+    clock,
+    load: () => engine.load,
+    authorised: (given) => given === token,
+    submit: (work: Work) => engine.submit(work),
+    onRefused: (code) => refusals.push(code),
+    onReady: (_session, agent) => ready.push(agent),
+  };
+  const transport = new MemoryTransport();
+  return { session: new Session(host, transport), transport, clock, runner, refusals, ready, engine };
+}
+
+const hello = { agent: 'cam/1', token, bundles: [{ id: bundleId, digest }] };
+const infer = (id: number, change: object = {}) =>
+  encodeInfer({ id, bundleTag: tag, cut: 0, budgetMs: 1000, rows: [image], ...change });
+
+function greeted(change: Parameters<typeof setting>[0] = {}): Setting {
+  const made = setting(change);
+  made.session.onMessage(encodeHello(hello));
+  assert.is(made.transport.lastFrame?.type, 'welcome');
+  return made;
+}
+
+/** Asserts that the connection was ended by this error: said in a frame with id 0, counted, closed with its code. */
+function endedBy({ transport, refusals, clock, engine }: Setting, code: ErrorCode): void {
+  const { lastFrame } = transport;
+  assert.is(lastFrame?.type, 'error');
+  if (lastFrame === undefined) return;
+  assert.equal([parseError(lastFrame).code, lastFrame.id], [code, 0]);
+  assert.is(refusals.filter((counted) => counted === code).length, 1, `${code} was not counted once`);
+  assert.is(transport.closes.length, 1);
+  assert.is(transport.closes[0]?.code, errorKind(code).closeCode);
+  assert.is(clock.pending, 0, 'a timer is left');
+  assert.is(engine.load.queuedRows, 0);
+}
+
+/** Asserts that request `id` alone was refused with this error, and the connection goes on. */
+function refusedOnly({ transport, refusals }: Setting, id: number, code: ErrorCode): void {
+  const { lastFrame } = transport;
+  assert.is(lastFrame?.type, 'error');
+  if (lastFrame === undefined) return;
+  assert.equal([parseError(lastFrame).code, lastFrame.id], [code, id]);
+  assert.equal(refusals, [code]);
+  assert.not(transport.closed);
+}
+
+async function finish({ runner }: Setting, index: number): Promise<void> {
+  const run = runner.runs[index];
+  run?.finish(sureLogits(served, run.rows));
+  await settled();
+}
+
+const Hello = suite('hello');
+
+Hello('is answered by a welcome that says what the server takes', () => {
+  const { transport, ready, refusals } = greeted();
+  const [frame] = transport.frames;
+  assert.is(frame?.id, 0);
+  assert.equal(parseWelcome(frame?.header), {
+    server: 'offramp/test',
+    bundles: [{ id: bundleId, digest }],
+    credits: 2,
+    maxFrameBytes: 100_000,
+    heartbeatMs: 5000,
+    load: { queuedRows: 0, runningRows: 0 },
+  });
+  assert.equal([ready, refusals], [['cam/1'], []]);
+});
+
+Hello('that does not come in time ends the connection; one in time does not', () => {
+  const late = setting();
+  late.clock.advance(2999);
+  assert.not(late.transport.closed);
+  late.clock.advance(1);
+  endedBy(late, 'HELLO_TIMEOUT');
+  const inTime = greeted();
+  inTime.clock.advance(10_000);
+  assert.not(inTime.transport.closed);
+  assert.is(inTime.clock.pending, 0);
+});
+
+const refused: readonly [name: string, message: Uint8Array, code: ErrorCode][] = [
+  ['without a token', encodeHello({ agent: 'x', bundles: hello.bundles }), 'UNAUTHORIZED'],
+  ['with a wrong token', encodeHello({ ...hello, token: 'not-the-token-of-this' }), 'UNAUTHORIZED'],
+  [
+    'with a wrong token and a wrong digest, which it is not told',
+    encodeHello({ ...hello, token: '', bundles: [{ id: bundleId, digest: 'a'.repeat(64) }] }),
+    'UNAUTHORIZED',
+  ],
+  [
+    'with another digest',
+    encodeHello({ ...hello, bundles: [{ id: bundleId, digest: 'a'.repeat(64) }] }),
+    'BUNDLE_DIGEST_MISMATCH',
+  ],
+  [
+    'with one bundle that is known and one that is not',
+    encodeHello({ ...hello, bundles: [...hello.bundles, { id: 'nobody', digest }] }),
+    'BUNDLE_NOT_FOUND',
+  ],
+  ['with a field too many', encodeFrame('hello', 0, { ...hello, admin: 1 }), 'HELLO_INVALID'],
+  ['that is an infer frame', infer(1), 'HELLO_INVALID'],
+  ['that is a goaway', encodeGoaway('x'), 'HELLO_INVALID'],
+  ['of no frame at all', Uint8Array.of(1, 2, 3), 'FRAME_INVALID'],
+  ['of another version', Uint8Array.of(0x4f, 0x21, 0, 0, 0, 0, 0, 0), 'PROTOCOL_UNSUPPORTED'],
+];
+for (const [name, message, code] of refused) {
+  Hello(`${name} is ${code}`, () => {
+    const made = setting();
+    made.session.onMessage(message);
+    endedBy(made, code);
+    made.session.onMessage(encodeHello(hello));
+    assert.is(made.transport.sent.length, 1, 'it listens on after the end');
+    assert.equal(made.ready, []);
+  });
+}
+
+Hello('a digest mismatch names both digests', () => {
+  const made = setting();
+  made.session.onMessage(encodeHello({ ...hello, bundles: [{ id: bundleId, digest: 'a'.repeat(64) }] }));
+  const { lastFrame } = made.transport;
+  const words = lastFrame === undefined ? '' : parseError(lastFrame).message;
+  assert.ok(words.includes(digest) && words.includes('a'.repeat(64)), words);
+});
+
+Hello('a second hello ends the connection', () => {
+  const made = greeted();
+  made.session.onMessage(encodeHello(hello));
+  endedBy(made, 'FRAME_INVALID');
+});
+
+Hello('a frame that only a server sends ends the connection', () => {
+  for (const type of ['welcome', 'result', 'error', 'goaway'] as const) {
+    const made = greeted();
+    made.session.onMessage(encodeFrame(type, 0, {}));
+    endedBy(made, 'FRAME_INVALID');
+  }
+});
+
+Hello('a closed connection leaves no timer', () => {
+  const made = setting();
+  made.session.onClose();
+  assert.is(made.clock.pending, 0);
+  made.clock.advance(10_000);
+  assert.equal([made.transport.sent.length, made.refusals], [0, []]);
+});
+
+Hello.run();
+
+const Requests = suite('requests');
+
+Requests('are answered by id', async () => {
+  const made = greeted();
+  made.session.onMessage(infer(70_000));
+  made.session.onMessage(infer(5));
+  assert.is(made.session.inFlight, 2);
+  await finish(made, 0);
+  await finish(made, 1);
+  const [, first, second] = made.transport.frames;
+  assert.equal([first?.type, first?.id, second?.type, second?.id], ['result', 70_000, 'result', 5]);
+  if (first === undefined) return;
+  const result = parseResult(first, classes);
+  assert.equal(result.exits, [0]);
+  assert.is(result.logits.length, classes);
+  assert.is(made.session.inFlight, 0);
+});
+
+Requests('id 0, which belongs to the connection, ends it', () => {
+  const made = greeted();
+  made.session.onMessage(infer(0));
+  endedBy(made, 'FRAME_INVALID');
+});
+
+Requests('an id that is in flight ends the connection; one that was answered may come again', async () => {
+  const made = greeted();
+  made.session.onMessage(infer(9));
+  await finish(made, 0);
+  made.session.onMessage(infer(9));
+  assert.is(made.session.inFlight, 1);
+  made.session.onMessage(infer(9));
+  endedBy(made, 'DUPLICATE_REQUEST');
+});
+
+const refusedRequests: readonly [name: string, message: Uint8Array, code: ErrorCode][] = [
+  ['an unknown tag', infer(7, { bundleTag: (tag ^ 1) >>> 0 }), 'BUNDLE_NOT_FOUND'],
+  ['a cut beyond the last', infer(7, { cut: 2 }), 'CUT_UNSUPPORTED'],
+  ['corrupt codes', infer(7, { cut: 1, rows: [new Uint8Array(7).fill(1)] }), 'CODES_CORRUPT'],
+  ['an image of another length', infer(7, { rows: [new Uint8Array(10)] }), 'TENSOR_INVALID'],
+  ['more rows than a batch', infer(7, { rows: Array.from({ length: 5 }, () => image) }), 'TENSOR_INVALID'],
+  ['no budget left', infer(7, { budgetMs: 0 }), 'BUDGET_SPENT'],
+  ['a header that does not fit', encodeFrame('infer', 7, { b: tag }), 'FRAME_INVALID'],
+];
+for (const [name, message, code] of refusedRequests) {
+  Requests(`${name} answers that request alone, with ${code}`, async () => {
+    const made = greeted();
+    made.session.onMessage(message);
+    refusedOnly(made, 7, code);
+    assert.is(made.session.inFlight, 0, 'it still takes a credit');
+    made.session.onMessage(infer(7));
+    await finish(made, 0);
+    assert.is(made.transport.lastFrame?.type, 'result');
+  });
+}
+
+Requests('beyond its credits a request alone is refused', async () => {
+  const made = greeted();
+  for (const id of [1, 2, 3]) made.session.onMessage(infer(id));
+  refusedOnly(made, 3, 'CREDIT_EXCEEDED');
+  await finish(made, 0);
+  made.session.onMessage(infer(4));
+  assert.is(made.session.inFlight, 2);
+});
+
+Requests('a full queue is BUSY and says when to come again', () => {
+  const made = greeted();
+  const rows = Array.from({ length: 4 }, () => image);
+  made.session.onMessage(infer(1, { rows }));
+  // Other connections fill the queue.
+  for (let index = 0; index < 2; index++) {
+    made.engine.submit({ served, cut: 0, rows, budgetMs: 1000, onResult() {}, onError() {} });
+  }
+  made.session.onMessage(infer(2));
+  refusedOnly(made, 2, 'BUSY');
+  const { lastFrame } = made.transport;
+  assert.ok(lastFrame !== undefined && (parseError(lastFrame).retryAfterMs ?? 0) >= 1);
+});
+
+Requests('a failed run is told and counted, and the connection goes on', async () => {
+  const made = greeted();
+  made.session.onMessage(infer(1));
+  made.runner.runs[0]?.fail(new OfframpError('RUNTIME_FAILED', 'no memory'));
+  await settled();
+  refusedOnly(made, 1, 'RUNTIME_FAILED');
+});
+
+Requests('a budget that ends in the queue is told and counted', async () => {
+  const made = greeted();
+  made.session.onMessage(infer(1));
+  made.session.onMessage(infer(2, { budgetMs: 10 }));
+  made.clock.advance(11);
+  await finish(made, 0);
+  const codes = made.transport.frames.flatMap((frame) =>
+    frame.type === 'error' ? [[frame.id, parseError(frame).code]] : [],
+  );
+  assert.equal(codes, [[2, 'BUDGET_SPENT']]);
+  assert.equal(made.refusals, ['BUDGET_SPENT']);
+  assert.is(made.session.inFlight, 0);
+});
+
+Requests('a budget that ends while the request is read is answered all the same', async () => {
+  // Each look at the clock takes 2 ms, as on a machine that reads large requests slowly.
+  let nowMs = 0;
+  const slow: Clock = {
+    now: () => {
+      nowMs += 2;
+      return nowMs;
+    },
+    schedule: () => () => {},
+  };
+  const made = greeted({ clock: slow });
+  made.session.onMessage(infer(1, { budgetMs: 1 }));
+  await settled();
+  assert.is(made.session.inFlight, 0, 'a credit is lost for ever');
+  refusedOnly(made, 1, 'BUDGET_SPENT');
+});
+
+Requests.run();
+
+const Ends = suite('the end of a connection');
+
+Ends('drops what still waits, and what comes later is not sent', async () => {
+  const made = greeted();
+  made.session.onMessage(infer(1));
+  made.session.onMessage(infer(2, { rows: [image, image] }));
+  assert.equal(made.engine.load, { queuedRows: 2, runningRows: 1 });
+  made.session.onClose();
+  assert.equal(made.engine.load, { queuedRows: 0, runningRows: 1 });
+  const before = made.transport.sent.length;
+  await finish(made, 0);
+  assert.is(made.transport.sent.length, before);
+  assert.is(made.runner.runs.length, 1);
+  assert.ok(made.engine.idle);
+});
+
+Ends('a peer that does not read is closed as SLOW_PEER, its work dropped', async () => {
+  const made = greeted();
+  made.session.onMessage(infer(1));
+  made.session.onMessage(infer(2));
+  made.transport.bufferedBytes = 1001;
+  await finish(made, 0);
+  assert.equal(
+    made.transport.closes.map(({ code }) => code),
+    [errorKind('SLOW_PEER').closeCode],
+  );
+  assert.equal(made.refusals, ['SLOW_PEER']);
+  assert.is(made.session.inFlight, 0);
+  assert.is(made.engine.load.queuedRows, 0);
+});
+
+Ends('exactly the limit unread is no fault', async () => {
+  const made = greeted();
+  made.session.onMessage(infer(1));
+  made.transport.bufferedBytes = 1000;
+  await finish(made, 0);
+  assert.is(made.transport.lastFrame?.type, 'result');
+  assert.not(made.transport.closed);
+});
+
+Ends('a goaway is told, and what is in flight is still answered', async () => {
+  const made = greeted();
+  made.session.onMessage(infer(1));
+  made.session.goAway('draining');
+  const { lastFrame } = made.transport;
+  assert.equal([lastFrame?.type, lastFrame?.id], ['goaway', 0]);
+  assert.equal(parseGoaway(lastFrame?.header), { reason: 'draining' });
+  assert.not(made.transport.closed);
+  await finish(made, 0);
+  assert.is(made.transport.lastFrame?.type, 'result');
+});
+
+Ends('a peer that has not said hello yet is closed at once by a goaway', () => {
+  const made = setting();
+  made.session.goAway('draining');
+  assert.equal(made.transport.closes, [{ code: 1000, reason: 'draining' }]);
+});
+
+Ends('an error while requests are in flight drops them', async () => {
+  const made = greeted();
+  made.session.onMessage(infer(1));
+  made.session.onMessage(infer(2));
+  made.session.onMessage(Uint8Array.of(0));
+  endedBy(made, 'FRAME_INVALID');
+  await finish(made, 0);
+  assert.is(made.transport.lastFrame?.type, 'error');
+  assert.ok(made.engine.idle);
+});
+
+Ends.run();

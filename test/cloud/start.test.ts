@@ -1,0 +1,57 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pino from 'pino';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { defaultCloudLimits, startCloud } from '../../cloud/index.ts';
+import { OfframpError } from '../../shared/errors.ts';
+
+const model = 'models/b-lenet-mnist';
+const folder = mkdtempSync(join(tmpdir(), 'offramp-start-'));
+
+function start(bundleFolders: readonly string[]) {
+  return startCloud({
+    host: '127.0.0.1',
+    port: 0,
+    tokens: [],
+    bundleFolders,
+    providers: ['cpu'],
+    workers: 1,
+    threadsPerWorker: 1,
+    limits: defaultCloudLimits,
+    version: 'test',
+    logger: pino({ level: 'silent' }),
+  });
+}
+
+async function refusal(bundleFolders: readonly string[]): Promise<OfframpError> {
+  try {
+    const cloud = await start(bundleFolders);
+    await cloud.stop();
+  } catch (thrown) {
+    if (thrown instanceof OfframpError) return thrown;
+    throw thrown;
+  }
+  throw new Error('the server started');
+}
+
+const Start = suite('starting a server');
+
+Start.after(() => rmSync(folder, { recursive: true }));
+
+Start('two bundles of one id are refused: their graphs would be taken for each other', async () => {
+  const other = join(folder, 'other');
+  cpSync(model, other, { recursive: true });
+  const manifest = readFileSync(join(other, 'manifest.json'), 'utf8');
+  writeFileSync(join(other, 'manifest.json'), manifest.replace('"title": "', '"title": "Other '));
+  const error = await refusal([model, other]);
+  assert.is(error.code, 'CONFIG_INVALID');
+  assert.match(error.message, "Two bundles have the id 'b-lenet-mnist'");
+});
+
+Start('one bundle given twice is refused', async () => {
+  assert.is((await refusal([model, model])).code, 'CONFIG_INVALID');
+});
+
+Start.run();

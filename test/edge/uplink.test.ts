@@ -1,0 +1,255 @@
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Uplink, type UplinkEvent } from '../../edge/agent/index.ts';
+import { OfframpError } from '../../shared/errors.ts';
+import { encodeError, encodeGoaway, encodeWelcome } from '../../shared/protocol/index.ts';
+import { rejectsCode } from '../protocol/expect.ts';
+import { settled, VirtualClock } from '../support/virtual-clock.ts';
+import { hello, offload, TestCloud, watch, welcome } from './link-source.ts';
+
+interface Setting {
+  readonly uplink: Uplink;
+  readonly cloud: TestCloud;
+  readonly clock: VirtualClock;
+  readonly events: UplinkEvent[];
+}
+
+/** An uplink whose jitter takes nothing off: pauses are 100, 200, 400 ... 1000 ms. */
+function started(): Setting {
+  const cloud = new TestCloud();
+  const clock = new VirtualClock();
+  const events: UplinkEvent[] = [];
+  const uplink = new Uplink({
+    dial: cloud.dial,
+    hello,
+    clock,
+    random: () => 1,
+    backoff: { firstMs: 100, maxMs: 1000 },
+    limits: { welcomeTimeoutMs: 500, maxWaiting: 4 },
+    onEvent: (event) => events.push(event),
+  });
+  uplink.start();
+  return { uplink, cloud, clock, events };
+}
+
+function connected(): Setting {
+  const made = started();
+  made.cloud.last.accept();
+  assert.ok(made.uplink.connected);
+  return made;
+}
+
+/** Lets the connection drop as a network does. */
+function drop({ cloud }: Setting): void {
+  cloud.last.events.onClose(1006, '');
+}
+
+const Work = suite('work on the uplink');
+
+Work('before there is a connection is CLOUD_UNREACHABLE at once', async () => {
+  const { uplink, cloud } = started();
+  assert.not(uplink.connected);
+  await rejectsCode(uplink.infer(offload()), 'CLOUD_UNREACHABLE');
+  cloud.last.events.onOpen();
+  await rejectsCode(uplink.infer(offload()), 'CLOUD_UNREACHABLE');
+});
+
+Work('goes over the connection once it is there', async () => {
+  const { uplink, cloud, events } = connected();
+  assert.equal(uplink.welcome, welcome);
+  const wait = watch(uplink.infer(offload()));
+  await settled();
+  cloud.last.answer(1);
+  await settled();
+  assert.is(wait.result?.id, 1);
+  assert.equal(events, [{ kind: 'connected', welcome }]);
+});
+
+Work('late answers are counted over all connections', async () => {
+  const made = connected();
+  watch(made.uplink.infer(offload({ budgetMs: 10 })));
+  await settled();
+  made.clock.advance(10);
+  made.cloud.last.answer(1);
+  assert.is(made.uplink.lateAnswers, 1);
+  drop(made);
+  made.clock.advance(100);
+  made.cloud.last.accept();
+  made.cloud.last.answer(5);
+  assert.is(made.uplink.lateAnswers, 2);
+});
+
+Work.run();
+
+const Retries = suite('connecting again');
+
+Retries('pauses grow up to the longest, and start anew after a welcome', () => {
+  const made = started();
+  const pauses: number[] = [];
+  for (let attempt = 0; attempt < 6; attempt++) {
+    drop(made);
+    const last = made.events.at(-1);
+    if (last?.kind === 'disconnected') pauses.push(last.retryInMs);
+    made.clock.advance((last?.kind === 'disconnected' ? last.retryInMs : 0) - 1);
+    assert.is(made.cloud.dialled.length, attempt + 1, 'it came back too early');
+    made.clock.advance(1);
+    assert.is(made.cloud.dialled.length, attempt + 2);
+  }
+  assert.equal(pauses, [100, 200, 400, 800, 1000, 1000]);
+  made.cloud.last.accept();
+  drop(made);
+  const last = made.events.at(-1);
+  assert.is(last?.kind === 'disconnected' ? last.retryInMs : 0, 100);
+});
+
+Retries('a server that never welcomes is left and tried again', () => {
+  const made = started();
+  made.cloud.last.events.onOpen();
+  made.clock.advance(500);
+  assert.is(made.uplink.lastError.code, 'CLOUD_UNREACHABLE');
+  made.clock.advance(100);
+  assert.is(made.cloud.dialled.length, 2);
+  made.cloud.last.accept();
+  assert.ok(made.uplink.connected);
+});
+
+Retries('a connection that drops is CONNECTION_LOST for what is in flight and for new work', async () => {
+  const made = connected();
+  const wait = watch(made.uplink.infer(offload()));
+  await settled();
+  drop(made);
+  await settled();
+  assert.is(wait.code, 'CONNECTION_LOST');
+  assert.not(made.uplink.connected);
+  assert.is(made.uplink.welcome, undefined);
+  await rejectsCode(made.uplink.infer(offload()), 'CONNECTION_LOST');
+  made.clock.advance(100);
+  made.cloud.last.accept();
+  const again = watch(made.uplink.infer(offload()));
+  await settled();
+  made.cloud.last.answer(1);
+  await settled();
+  assert.is(again.result?.id, 1);
+});
+
+Retries('one that never was is CLOUD_UNREACHABLE', () => {
+  const made = started();
+  drop(made);
+  assert.is(made.uplink.lastError.code, 'CLOUD_UNREACHABLE');
+});
+
+for (const code of ['UNAUTHORIZED', 'BUNDLE_DIGEST_MISMATCH', 'BUNDLE_NOT_FOUND'] as const) {
+  Retries(`a server that refuses us with ${code} is why, and is tried again all the same`, async () => {
+    const made = started();
+    made.cloud.last.events.onOpen();
+    made.cloud.last.events.onMessage(encodeError(0, new OfframpError(code, 'words of the server')));
+    drop(made);
+    await rejectsCode(made.uplink.infer(offload()), code, 'words of the server');
+    made.clock.advance(100);
+    assert.is(made.cloud.dialled.length, 2);
+  });
+}
+
+Retries.run();
+
+const Goaway = suite('goaway');
+
+Goaway('new work is DRAINING, work in flight finishes, and a new connection is made', async () => {
+  const made = connected();
+  const old = made.cloud.last;
+  const wait = watch(made.uplink.infer(offload()));
+  await settled();
+  old.events.onMessage(encodeGoaway('update'));
+  assert.not(made.uplink.connected);
+  await rejectsCode(made.uplink.infer(offload()), 'DRAINING', 'update');
+  made.clock.advance(50);
+  assert.not(old.transport.closed);
+  old.answer(1);
+  await settled();
+  assert.is(wait.result?.id, 1);
+  assert.is(old.transport.closes[0]?.code, 1000);
+  made.clock.advance(50);
+  assert.is(made.cloud.dialled.length, 2);
+  made.cloud.last.accept();
+  old.events.onClose(1000, '');
+  assert.ok(made.uplink.connected, 'the old end took the new connection with it');
+  assert.equal(
+    made.events.map(({ kind }) => kind),
+    ['connected', 'goaway', 'disconnected', 'connected'],
+  );
+});
+
+Goaway('said twice starts one new connection only', () => {
+  const made = connected();
+  made.cloud.last.events.onMessage(encodeGoaway('update'));
+  made.cloud.dialled[0]?.events.onMessage(encodeGoaway('update'));
+  made.clock.advance(100);
+  assert.is(made.cloud.dialled.length, 2);
+  assert.equal(
+    made.events.map(({ kind }) => kind),
+    ['connected', 'goaway', 'disconnected'],
+  );
+});
+
+Goaway('a server that welcomes again while it goes is not connected to', () => {
+  const made = connected();
+  watch(made.uplink.infer(offload()));
+  const old = made.cloud.last;
+  old.events.onMessage(encodeGoaway('update'));
+  old.events.onMessage(encodeWelcome(welcome));
+  assert.not(made.uplink.connected);
+});
+
+Goaway('work left on a connection that drops while it goes is CONNECTION_LOST', async () => {
+  const made = connected();
+  const wait = watch(made.uplink.infer(offload({ budgetMs: 1000 })));
+  await settled();
+  const old = made.cloud.last;
+  old.events.onMessage(encodeGoaway('update'));
+  made.clock.advance(100);
+  made.cloud.last.accept();
+  old.events.onClose(1006, '');
+  await settled();
+  assert.is(wait.code, 'CONNECTION_LOST');
+  assert.ok(made.uplink.connected);
+});
+
+Goaway.run();
+
+const Close = suite('close');
+
+Close('ends everything and never comes back', async () => {
+  const made = connected();
+  const wait = watch(made.uplink.infer(offload()));
+  await settled();
+  made.uplink.close();
+  await settled();
+  assert.is(wait.code, 'CONNECTION_LOST');
+  assert.ok(made.cloud.last.transport.closed);
+  assert.not(made.uplink.connected);
+  made.clock.advance(100_000);
+  assert.equal([made.cloud.dialled.length, made.clock.pending], [1, 0]);
+  await rejectsCode(made.uplink.infer(offload()), 'CONNECTION_LOST');
+});
+
+Close('during a pause, a handshake or a goaway leaves no timer and no connection', async () => {
+  const pausing = started();
+  drop(pausing);
+  pausing.uplink.close();
+  const greeting = started();
+  greeting.uplink.close();
+  assert.ok(greeting.cloud.last.transport.closed);
+  const leaving = connected();
+  const wait = watch(leaving.uplink.infer(offload()));
+  await settled();
+  leaving.cloud.last.events.onMessage(encodeGoaway('update'));
+  leaving.uplink.close();
+  await settled();
+  assert.is(wait.code, 'CONNECTION_LOST');
+  for (const { clock, cloud } of [pausing, greeting, leaving]) {
+    clock.advance(100_000);
+    assert.equal([clock.pending, cloud.dialled.length], [0, 1]);
+  }
+});
+
+Close.run();
