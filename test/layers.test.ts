@@ -138,6 +138,35 @@ function wayToNode(start: string, imports: ReadonlyMap<string, readonly Import[]
   return undefined;
 }
 
+/** The room of a shared file and its sub-rooms, such as `shared/codec`; files of shared itself, such as errors.ts, are none. */
+function sharedRoomOf(file: string): string | undefined {
+  const parts = file.split('/');
+  return parts[0] === 'shared' && parts.length > 2 ? parts.slice(0, 2).join('/') : undefined;
+}
+
+/** Rooms of shared that import each other in a circle, types too: such rooms are one room with a wall in it. */
+function circles(sources: ReadonlyMap<string, string>): string[] {
+  const targets = new Map<string, Set<string>>();
+  for (const [file, source] of sources) {
+    const room = sharedRoomOf(file);
+    if (room === undefined) continue;
+    const others = targets.get(room) ?? new Set();
+    targets.set(room, others);
+    for (const { specifier } of importsOf(source)) {
+      const other = isRelative(specifier) ? sharedRoomOf(resolved(file, specifier)) : undefined;
+      if (other !== undefined && other !== room) others.add(other);
+    }
+  }
+  const reaches = (from: string, to: string, seen = new Set<string>()): boolean =>
+    [...(targets.get(from) ?? [])].some((next) => {
+      if (next === to) return true;
+      if (seen.has(next)) return false;
+      seen.add(next);
+      return reaches(next, to, seen);
+    });
+  return [...targets.keys()].filter((room) => reaches(room, room)).sort();
+}
+
 function readSources(): Map<string, string> {
   const sources = new Map<string, string>();
   for (const room of rooms) {
@@ -163,6 +192,17 @@ layers('every room has sources to look at', () => {
 
 layers('no source breaks the layers', () => {
   assert.equal(breaches(readSources()), []);
+});
+
+layers('no rooms of shared import each other in a circle', () => {
+  assert.equal(circles(readSources()), []);
+  const tied = new Map([
+    ['shared/a/x.ts', "import type { B } from '../b/index.ts';"],
+    ['shared/b/index.ts', "export * from '../c/y.ts';"],
+    ['shared/c/y.ts', "import { a } from '../a/x.ts';"],
+    ['shared/d/z.ts', "import { a } from '../a/x.ts'; import { E } from '../errors.ts';"],
+  ]);
+  assert.equal(circles(tied), ['shared/a', 'shared/b', 'shared/c']);
 });
 
 layers('imports are read in every form, and only where they are code', () => {

@@ -1,5 +1,6 @@
-import type { Bundle, ExitRecords, Manifest } from '../../shared/bundle/index.ts';
+import type { Bundle, Manifest } from '../../shared/bundle/index.ts';
 import { OfframpError } from '../../shared/errors.ts';
+import type { ExitRecords } from '../../shared/exits/index.ts';
 import {
   bettingUpperBound,
   type CascadeCost,

@@ -1,9 +1,10 @@
 import { type Codec, createCodec, parseCutTables } from '../codec/index.ts';
 import { OfframpError } from '../errors.ts';
+import type { ExitRecords } from '../exits/index.ts';
 import { fileEntries } from './check.ts';
 import { digestOf, verifyFile } from './digest.ts';
 import { parseManifest } from './manifest.ts';
-import { type ExitRecords, parseRecords } from './records.ts';
+import { parseRecords } from './records.ts';
 import type { CutSpec, ExitSpec, FileEntry, Manifest, SegmentSpec } from './schema.ts';
 
 /** Reads one file of a bundle by its plain name; what it throws becomes the cause of `BUNDLE_FILE_MISSING`. */

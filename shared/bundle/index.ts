@@ -7,7 +7,7 @@ export {
 } from './bundle.ts';
 export { digestOf, verifyFile } from './digest.ts';
 export { maximumManifestBytes, parseManifest } from './manifest.ts';
-export { type ExitRecords, parseRecords, type RecordsShape } from './records.ts';
+export { parseRecords, type RecordsShape } from './records.ts';
 export {
   type CodesShape,
   type CutSpec,

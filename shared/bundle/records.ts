@@ -1,4 +1,5 @@
 import { OfframpError } from '../errors.ts';
+import type { ExitRecords } from '../exits/index.ts';
 import { logitsOffset, recordsBytes } from './check.ts';
 
 /** What a records file holds; the file itself has no header. */
@@ -8,15 +9,6 @@ export interface RecordsShape {
   readonly classes: number;
   /** Name of the file, for error messages. */
   readonly file?: string;
-}
-
-/** Exit records of one split: what every exit said of every image, before calibration. */
-export interface ExitRecords {
-  readonly images: number;
-  /** True class of each image, [images]. */
-  readonly labels: Uint8Array;
-  /** Uncalibrated logits of one exit for one image, [classes]; a view, not a copy. `RangeError` outside the records. */
-  logits(exit: number, image: number): Float32Array;
 }
 
 /**

@@ -1,5 +1,5 @@
-import type { ExitRecords } from '../bundle/index.ts';
 import { OfframpError } from '../errors.ts';
+import type { ExitRecords } from './records.ts';
 import { argmax, normalisedEntropy, softmax } from './softmax.ts';
 
 /** What every exit says of every image under given temperatures: all that thresholds are chosen on. */

@@ -8,6 +8,7 @@ export {
   type OperatingPoint,
   tabulateExits,
 } from './cascade.ts';
+export type { ExitRecords } from './records.ts';
 export {
   bettingBoundHolds,
   bettingUpperBound,
