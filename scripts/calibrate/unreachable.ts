@@ -35,7 +35,7 @@ export function unreachableRisk(curve: LossCurve, safe: number, question: RiskQu
   const least = leastEpsilon(curve.images, question);
   if (epsilon < least) {
     return new OfframpError(
-      'CONFIG_INVALID',
+      'TARGET_UNREACHABLE',
       `epsilon: got ${epsilon}, expected ${least.toPrecision(3)} or more, the best that ${method} can show from ${curve.images} images without a single loss`,
     );
   }
@@ -46,7 +46,7 @@ export function unreachableRisk(curve: LossCurve, safe: number, question: RiskQu
   const bound =
     method === 'ucb-wsr' ? `, upper bound ${bettingUpperBound(losses, question.delta).toPrecision(3)}` : '';
   return new OfframpError(
-    'CONFIG_INVALID',
+    'TARGET_UNREACHABLE',
     `risk: got ${sum} losses among ${losses.length} images ${where}${bound}, expected few enough to show at most ${epsilon}; no early answer is that safe`,
   );
 }

@@ -1,11 +1,12 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { seededRandom } from '../../scripts/calibrate/random.ts';
-import { type ExitRecords, parseRecords } from '../../shared/bundle/index.ts';
+import { parseRecords } from '../../shared/bundle/index.ts';
 import { OfframpError } from '../../shared/errors.ts';
 import {
   choosePoint,
   decideExit,
+  type ExitRecords,
   fitTemperature,
   joinTables,
   meanNegativeLogLikelihood,

@@ -171,13 +171,21 @@ Calibrating('reaches a device share and a cost as plain means', async () => {
 
 Calibrating('that cannot reach its target says what was best', async () => {
   const attempt = (options: CalibrationOptions) => calibrate(bundle, parseRequest(options), 1);
-  await rejectsCode(attempt({ target: 'accuracy', atLeast: 1 }), 'CONFIG_INVALID', 'the best that any');
-  await rejectsCode(attempt({ target: 'mean-cost', atMostMacs: 1 }), 'CONFIG_INVALID', 'the least that any');
+  await rejectsCode(attempt({ target: 'accuracy', atLeast: 1 }), 'TARGET_UNREACHABLE', 'the best that any');
+  await rejectsCode(
+    attempt({ target: 'mean-cost', atMostMacs: 1 }),
+    'TARGET_UNREACHABLE',
+    'the least that any',
+  );
   for (const method of ['ucb-wsr', 'ltt', 'crc'] as const) {
-    await rejectsCode(attempt({ target: 'agreement', epsilon: 1e-5, method }), 'CONFIG_INVALID', 'can show');
+    await rejectsCode(
+      attempt({ target: 'agreement', epsilon: 1e-5, method }),
+      'TARGET_UNREACHABLE',
+      'can show',
+    );
   }
   const certain = { target: 'accuracy', atLeast: 0.9999, delta: 0.05, method: 'ltt' } as const;
-  await rejectsCode(attempt(certain), 'CONFIG_INVALID', 'expected');
+  await rejectsCode(attempt(certain), 'TARGET_UNREACHABLE', 'expected');
 });
 
 Calibrating(
@@ -366,7 +374,7 @@ Command('ends with 1 and a code for a target out of reach, with 2 for wrong usag
     offramp('--bundle', untouched, '--date', '2027-02-30'),
   ]);
   assert.is(reach?.status, 1);
-  assert.ok(reach?.stderr.startsWith('CONFIG_INVALID: accuracy: got 1, expected 0.'), reach?.stderr);
+  assert.ok(reach?.stderr.startsWith('TARGET_UNREACHABLE: accuracy: got 1, expected 0.'), reach?.stderr);
   assert.is(mixed?.status, 1);
   assert.is(share?.status, 2);
   assert.is(day?.status, 2);
