@@ -107,12 +107,15 @@ export class Engine {
       if (batch === undefined) return;
       this.#runningBatches++;
       this.#runningRows += batch.rows;
-      void this.#run(batch).finally(() => {
-        this.#runningBatches--;
-        this.#runningRows -= batch.rows;
-        this.#dispatch();
-      });
+      void this.#run(batch);
     }
+  }
+
+  /** Before the finished batch is answered: the thread works on while this one writes frames. */
+  #release(batch: Batch<Pending>): void {
+    this.#runningBatches--;
+    this.#runningRows -= batch.rows;
+    this.#dispatch();
   }
 
   /** Without a thread nothing that waits will ever run. */
@@ -133,7 +136,7 @@ export class Engine {
   async #run(batch: Batch<Pending>): Promise<void> {
     const startedAtMs = this.#clock.now();
     try {
-      const flight = await this.#fly(batch);
+      const flight = await this.#fly(batch).finally(() => this.#release(batch));
       this.#observer.onBatch(flight.served.id, cutOf(batch), batch.rows, flight.runMicros / 1e6);
       this.#microsPerRow += rowTimeWeight * (flight.runMicros / batch.rows - this.#microsPerRow);
       this.#reply(batch, flight, startedAtMs);
