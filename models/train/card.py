@@ -135,9 +135,11 @@ def _cost(card: Card) -> str:
         f"| `{s['name']}` | {s['macs']:,} | {s['parameters']:,} | {s['bytes']:,} |"
         for s in card.manifest["segments"]
     )
-    return f"""## Cost
+    return f"""## Layers and cost
 
-Per image, heads, encoder and decoder counted in.
+{card.recipe.layers}
+
+Per image, heads, encoder and decoder counted in:
 
 | segment | multiply-accumulates | parameters | file, bytes |
 |---|---:|---:|---:|

@@ -29,6 +29,7 @@ class Recipe:
     teacher_warp: WarpRange
     options: Options
     exit_names: tuple[str, ...]
+    layers: str  # where the layers come from and what departs from there, for the model card
     not_good_for: str  # a sentence or two for the model card
 
 
@@ -45,6 +46,13 @@ def _b_lenet_mnist() -> Recipe:
         teacher_warp=WarpRange(12, 0.12, 0.15, 2.5, 1.0, 5),
         options=Options(),
         exit_names=("branch", "final"),
+        layers=(
+            "Trunk, branch and final layers are those of the BranchyNet authors' code: kernel sizes, "
+            "paddings, pooling that rounds up, no activation between the last two linear layers. Ours: "
+            "batch norm while training, folded into the convolutions at export, and the bottleneck at "
+            "the cut, two small strided convolutions on the device and a residual decoder in the cloud, "
+            "which is most of `s1`."
+        ),
         not_good_for=(
             "Anything but centred, size-normalised grey digits, light ink on a dark ground, as "
             "MNIST prepares them: photographs of digits, several digits in a picture, letters, "
