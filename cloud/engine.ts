@@ -80,7 +80,6 @@ export class Engine {
     if (work.budgetMs <= 0) {
       throw new OfframpError('BUDGET_SPENT', 'The request arrived with no budget left');
     }
-    if (this.#runner.parallel === 0) throw threadsGone();
     const now = this.#clock.now();
     const ticket: Ticket<Pending> = {
       lane: `${work.served.id}@${work.cut}`,

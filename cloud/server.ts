@@ -44,6 +44,8 @@ export interface CloudOptions {
 }
 
 const goingAway = 1001;
+/** Frame header and fixed fields of a result, generously. */
+const resultOverheadBytes = 128;
 /** What a peer gets to answer the closing handshake before its socket is destroyed. */
 const closeTimeoutMs = 2000;
 /** What devices without work in flight get, in a drain, to leave by themselves. */
@@ -85,7 +87,7 @@ export class CloudServer {
     this.#host = {
       serverName: `offramp/${options.version}`,
       bundles,
-      limits: { ...limits, maxFrameBytes },
+      limits: { ...limits, maxFrameBytes, maxUnsentBytes: unsentLimit(limits, bundles) },
       clock: systemClock,
       load: () => this.#engine.load,
       authorised,
@@ -229,4 +231,11 @@ export class CloudServer {
         `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
     );
   }
+}
+
+/** Never less than the answers to all of a device's credits, which a slow link may rightly have waiting at once. */
+function unsentLimit(limits: CloudLimits, bundles: readonly ServedBundle[]): number {
+  const classes = Math.max(...bundles.map((served) => served.classes));
+  const answerBytes = resultOverheadBytes + limits.maxBatchRows * (1 + 4 * classes);
+  return Math.max(limits.maxUnsentBytes, limits.credits * answerBytes);
 }

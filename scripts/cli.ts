@@ -2,7 +2,8 @@
  * The `offramp` command. Data goes to stdout, talk to stderr.
  * Exit codes: 0 done, 1 a coded error (its code leads the message on stderr), 2 wrong usage.
  */
-import { Command, CommanderError, Option } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
+import type { ResizeMode } from '../edge/daemon/index.ts';
 import { OfframpError } from '../shared/errors.ts';
 import { day, numberWithin } from './calibrate/arguments.ts';
 import { deviceOption, logLevelOption, port, wholeNumber } from './options.ts';
@@ -11,7 +12,7 @@ import { defaultBundle, defaultCloudPort, defaultEdgePort, version } from './pro
 
 const usageError = 2;
 const resizeOption = new Option('--resize <fit>', "how a picture of another size is fitted to the network's")
-  .choices(['cover', 'contain', 'fill', 'off'])
+  .choices(['cover', 'contain', 'fill', 'off'] satisfies ResizeMode[])
   .default('cover');
 
 function examples(...lines: readonly string[]): string {
@@ -215,7 +216,7 @@ program
   .command('data')
   .description('Download a data set (mnist, cifar10) and check it against the published digests.')
   .addHelpText('before', examples('offramp data mnist --to ./data', 'OFFRAMP_DATA=./data npm test'))
-  .argument('<name>', 'mnist or cifar10')
+  .addArgument(new Argument('<name>', 'data set').choices(['mnist', 'cifar10']))
   .requiredOption('--to <folder>', 'folder to put it in')
   .option('--json', 'print JSON')
   .action(async (name, options) => {

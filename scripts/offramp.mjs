@@ -1,11 +1,11 @@
 #!/usr/bin/env node
-// From a checkout the sources run as they are; the published package holds them compiled.
+// A checkout runs its sources as they are; the published package has them compiled in dist/, of which this file may be a part.
 import { existsSync } from 'node:fs';
 
-if (existsSync(new URL('./cli.ts', import.meta.url))) {
-  const { register } = await import('tsx/esm/api');
-  register();
-  await import('./cli.ts');
-} else {
-  await import('./cli.js');
-}
+const entries = ['./cli.ts', './cli.js', '../dist/scripts/cli.js'].map(
+  (path) => new URL(path, import.meta.url),
+);
+const entry = entries.find((url) => existsSync(url));
+if (entry === undefined) throw new Error('offramp is not built: run npm run build');
+if (entry.pathname.endsWith('.ts')) (await import('tsx/esm/api')).register();
+await import(entry.href);

@@ -1,5 +1,13 @@
 import cliProgress from 'cli-progress';
 
+// A reader that has seen enough, such as `head`, or one that has died is no failure of ours; unheard, the error would end the
+// process with a stack trace.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
 /** Writes data: the one thing that goes to stdout. */
 export function print(text: string): void {
   process.stdout.write(`${text}\n`);
@@ -25,7 +33,6 @@ export function progressBar(label: string, total: number): Progress {
   const bar = new cliProgress.SingleBar({
     format: `${label} [{bar}] {value}/{total} {eta_formatted}`,
     stream: process.stderr,
-    hideCursor: true,
     clearOnComplete: true,
   });
   bar.start(total, 0);

@@ -105,10 +105,6 @@ export class OfframpError extends Error {
     return errorKind(this.code).closeCode;
   }
 
-  get retryable(): boolean {
-    return errorKind(this.code).retryable;
-  }
-
   /** Wraps anything thrown; an `OfframpError` passes through unchanged. */
   static from(thrown: unknown, code: ErrorCode = 'INTERNAL'): OfframpError {
     if (thrown instanceof OfframpError) return thrown;

@@ -56,6 +56,15 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
     providers: ['cpu'],
     maxQueuedRuns: config.maxInFlight,
   });
+  try {
+    return assemble(config, bundle, runner, cut);
+  } catch (thrown) {
+    await runner.close();
+    throw thrown;
+  }
+}
+
+function assemble(config: AgentConfig, bundle: Bundle, runner: WorkerPool, cut: number): RunningAgent {
   const uplink = config.cloudUrl === undefined ? undefined : startUplink(config, config.cloudUrl, bundle);
   const agent = new Agent({
     bundle,
@@ -90,7 +99,10 @@ async function chooseCut({ cloudUrl, cut }: AgentConfig, readFile: ReadFile): Pr
 }
 
 function checkCloudUrl(url: string | undefined): void {
-  if (url === undefined || (URL.canParse(url) && /^wss?:$/.test(new URL(url).protocol))) return;
+  if (url === undefined) return;
+  const { protocol = '', hash = '' } = URL.canParse(url) ? new URL(url) : {};
+  // RFC 6455 section 3: a WebSocket address has no fragment, and ws throws at one.
+  if (/^wss?:$/.test(protocol) && hash === '') return;
   throw new OfframpError(
     'CONFIG_INVALID',
     `Cloud address '${url}', expected ws://host:port or wss://host:port`,
@@ -150,7 +162,7 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
   try {
     const url = await app.listen({ host, port });
     logger.info(
-      { bundle: bundle.manifest.id, digest: bundle.digest, provider: runner.provider, cut: config.cut },
+      { bundle: bundle.manifest.id, digest: bundle.digest, provider: runner.provider, cut: running.cut },
       'answering',
     );
     return {

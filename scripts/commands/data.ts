@@ -1,5 +1,4 @@
-import { OfframpError } from '../../shared/errors.ts';
-import { downloadDataset, isDatasetName } from '../data/index.ts';
+import { type DatasetName, downloadDataset } from '../data/index.ts';
 import { type Progress, print, printJson, progressBar } from '../output.ts';
 
 export interface DataCommandOptions {
@@ -8,9 +7,7 @@ export interface DataCommandOptions {
 }
 
 /** Downloads a data set and checks it. */
-export async function dataCommand(name: string, options: DataCommandOptions): Promise<void> {
-  if (!isDatasetName(name))
-    throw new OfframpError('CONFIG_INVALID', `Data set '${name}', expected mnist or cifar10`);
+export async function dataCommand(name: DatasetName, options: DataCommandOptions): Promise<void> {
   let bar: Progress | undefined;
   let file = '';
   const result = await downloadDataset({

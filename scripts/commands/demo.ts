@@ -31,6 +31,11 @@ export async function demoCommand(options: DemoCommandOptions): Promise<void> {
     stopped = true;
   });
   const { cloud, edge } = await startBoth(bundle);
+  // Without the agent there is no answer any more; without the cloud there is, and that is worth watching.
+  void edge.ended.then((how) => {
+    if (!stopped) say(`The edge agent ended with ${how}.`);
+    stopped = true;
+  });
   say(`cloud server  pid ${cloud.child.pid}  ${cloud.url}`);
   say(`edge agent    pid ${edge.child.pid}  ${edge.url}  (POST images to ${edge.url}/v1/classify)`);
   say(`${images.count} images: ${source}${options.once ? '' : '. Ctrl-C ends it.'}\n`);
@@ -48,6 +53,7 @@ export async function demoCommand(options: DemoCommandOptions): Promise<void> {
   });
   live.stop();
   const seconds = (performance.now() - startedAt) / 1000;
+  stopped = true;
   await edge.stop();
   await cloud.stop();
   await report(tally, images, source, seconds, options);

@@ -66,7 +66,9 @@ function words(e: Evaluation): string {
     '',
     table(['route', 'p50', 'p95', 'p99'], latency),
     '',
-    `${e.offload.images} images offloaded, ${e.offload.bytesMean.toFixed(1)} bytes each (p95 ${e.offload.bytesP95}), frame and all`,
+    e.offload.images === 0
+      ? 'no image offloaded'
+      : `${e.offload.images} images offloaded, ${e.offload.bytesMean.toFixed(1)} bytes each (p95 ${e.offload.bytesP95}), frame and all`,
     `label differs from the network in one piece: ${e.placementMismatches}; degraded: ${e.degraded}; lost: ${e.lost}`,
   ].join('\n');
 }

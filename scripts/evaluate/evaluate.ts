@@ -5,6 +5,7 @@ import { OfframpError } from '../../shared/errors.ts';
 import { bundleFolder } from '../../shared/host/index.ts';
 import type { LabelledImages } from '../data/index.ts';
 import { isDatasetName, readDataset } from '../data/index.ts';
+import { readTokens } from '../options.ts';
 import { spawnServer } from '../processes.ts';
 import { version } from '../project.ts';
 import { type Evaluation, summarise } from './summary.ts';
@@ -65,7 +66,7 @@ async function runAgainst(
   const running = await startAgent({
     bundleFolder: options.bundleFolder,
     cloudUrl: serverUrl.replace(/^http/, 'ws'),
-    cloudToken: process.env.OFFRAMP_CLOUD_TOKEN,
+    cloudToken: readTokens(undefined, 'OFFRAMP_CLOUD_TOKEN')[0],
     cut: options.cut,
     budgetMs: options.budgetMs,
     maxInFlight: options.concurrency,

@@ -31,9 +31,12 @@ const windowMs = 4000;
 const warmUpMs = 2500;
 const scrapeEveryMs = 200;
 const connections = 4;
-const inFlightPerConnection = 6;
+const inFlightPerConnection = 2;
 const edgeLanes = 4;
-const rowsPerRequest = 64;
+/** The largest batch that `--max-batch-rows` allows: computed on this thread it would block it for 70 ms and more. */
+const rowsPerRequest = 1024;
+/** What one HTTP request may hold. */
+const rowsPerPost = 64;
 
 const images = samples();
 
@@ -58,7 +61,10 @@ async function startLoad(cloud: Server, edge: Server, bundle: string): Promise<L
   const clients = await Promise.all(
     Array.from({ length: connections }, () => RawClient.greet(cloud.wsUrl, bundle)),
   );
-  const ofCut = [Array.from({ length: rowsPerRequest }, (_, row) => images.image(row)), await noise(bundle)];
+  const ofCut = [
+    Array.from({ length: rowsPerRequest }, (_, row) => images.image(row % images.count)),
+    await noise(bundle),
+  ];
   const flood = async (client: RawClient, index: number) => {
     const cut = index % 2;
     const rows = ofCut[cut] ?? [];
@@ -112,7 +118,7 @@ async function opened(bundle: string): Promise<{ manifest: Manifest; codec: Code
 }
 
 function rawBatch(): Uint8Array {
-  return images.pixels.subarray(0, rowsPerRequest * 28 * 28);
+  return images.pixels.subarray(0, rowsPerPost * 28 * 28);
 }
 
 function pictures(): Promise<Buffer[]> {
@@ -197,7 +203,10 @@ eventLoop.after.each(cleanUp);
 
 eventLoop('is never late by more than 50 ms under the heaviest batches, on either side', async () => {
   const bundle = offloadingBundle();
-  const { cloud, edge } = await startPair(bundle, { edgeArgs: ['--budget-ms', '10000'] });
+  const { cloud, edge } = await startPair(bundle, {
+    cloudArgs: ['--max-batch-rows', String(rowsPerRequest), '--max-queued-rows', '65536'],
+    edgeArgs: ['--budget-ms', '10000'],
+  });
   const idle = startIdleProcess();
   const load = await startLoad(cloud, edge, bundle);
   try {
@@ -219,7 +228,7 @@ eventLoop('is never late by more than 50 ms under the heaviest batches, on eithe
   note(
     `under ${load.done.batches} batches of ${rowsPerRequest} rows and ${load.done.images} images by the edge`,
   );
-  assert.ok(load.done.batches > 20 && load.done.images > 100, 'the load was one');
+  assert.ok(load.done.batches > 5 && load.done.images > 100, 'the load was one');
 });
 
 eventLoop.run();

@@ -72,8 +72,11 @@ export class WorkerThread {
   }
 
   run(key: string, input: Uint8Array<ArrayBuffer>, rows: number): Promise<RunOutput> {
+    // postMessage drops a message to a thread that has ended, and one with an empty input, without a word.
+    if (!this.#alive) {
+      return Promise.reject(new OfframpError('RUNTIME_FAILED', 'The inference thread has ended'));
+    }
     if (input.byteLength === 0) {
-      // postMessage drops a message with such an input without a word.
       return Promise.reject(
         new OfframpError('RUNTIME_FAILED', `The input of ${key} is empty, or was given to another run`),
       );
