@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import torch
 
 from .calibrate import Target, parse_target
+from .checkpoints import open_checkpoints
 from .data import DataError, data_folder, load_test, load_training, split_words
 from .export import ExportError, export_bundle
 from .network import count_parameters
@@ -77,9 +77,7 @@ def _run(arguments: argparse.Namespace, recipe: Recipe, options: Options) -> Non
     splits = load_training(data, recipe.source)
     default = HERE / ".checkpoints" / f"{recipe.bundle_id}-seed{options.seed}"
     folder = arguments.checkpoints or default
-    if folder.exists() and not arguments.resume:
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    open_checkpoints(folder, options, resume=arguments.resume)
     log = Log(folder / "log.jsonl")
     trainer = Trainer(recipe, options, splits, folder, log)
 

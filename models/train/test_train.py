@@ -20,9 +20,11 @@ from .calibrate import (
     normalised_entropy,
     parse_target,
 )
+from .checkpoints import open_checkpoints
 from .data import MNIST, DataError, load_training, parse_idx
 from .export import record_bytes
 from .network import ConvBn, ConvPoolNorm, count_macs, fuse
+from .options import Options
 from .quantise import Quantiser
 from .recipes import RECIPES
 from .stage import Log, Stage, run_stage
@@ -197,6 +199,27 @@ class StageTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
             log = Log(Path(one) / "log.jsonl")
             self.assertTrue(torch.equal(train(Path(one), (9,)), train(Path(two), (2, 9))))
+
+
+class CheckpointsTest(unittest.TestCase):
+    def test_go_on_with_the_same_options_only(self) -> None:
+        with tempfile.TemporaryDirectory() as parent:
+            folder = Path(parent) / "new"
+            open_checkpoints(folder, Options(), resume=False)
+            (folder / "joint.pt").write_text("x")
+            open_checkpoints(folder, Options(), resume=True)
+            self.assertTrue((folder / "joint.pt").exists())
+            with self.assertRaisesRegex(ValueError, "seed 1, now 2"):
+                open_checkpoints(folder, Options(seed=2), resume=True)
+            open_checkpoints(folder, Options(seed=2), resume=False)
+            self.assertFalse((folder / "joint.pt").exists())
+
+    def test_files_of_others_are_left_alone(self) -> None:
+        with tempfile.TemporaryDirectory() as parent:
+            (Path(parent) / "thesis.tex").write_text("x")
+            with self.assertRaisesRegex(ValueError, "holds files that are no checkpoints"):
+                open_checkpoints(Path(parent), Options(), resume=False)
+            self.assertTrue((Path(parent) / "thesis.tex").exists())
 
 
 class _Stopped(Exception):

@@ -1,0 +1,43 @@
+"""The folder a training leaves its checkpoints in, and the options they were made with."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+from .options import Options
+
+OPTIONS_FILE = "options.json"
+
+
+def open_checkpoints(folder: Path, options: Options, *, resume: bool) -> None:
+    """Makes `folder` ready: emptied for a new training, checked against `options` to go on.
+
+    Raises ValueError for a folder with files of others, which would be deleted, and for checkpoints
+    of other options, which would end in a card whose command never ran.
+    """
+    stored = folder / OPTIONS_FILE
+    if resume and stored.exists():
+        _compare(folder, json.loads(stored.read_text()), asdict(options))
+        return
+    if folder.exists() and any(folder.iterdir()):
+        if not stored.exists():
+            raise ValueError(f"{folder} holds files that are no checkpoints; give an empty folder")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    stored.write_text(json.dumps(asdict(options), indent=2) + "\n")
+
+
+def _compare(folder: Path, old: dict[str, object], new: dict[str, object]) -> None:
+    changed = [
+        f"{name} {old.get(name)}, now {new.get(name)}"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
+    if changed:
+        raise ValueError(
+            f"the checkpoints in {folder} were made with other options ({'; '.join(changed)}); "
+            "give the same ones, or train anew without --resume"
+        )
