@@ -54,6 +54,12 @@ export function table(header: readonly string[], rows: readonly (readonly string
   return [line(header), rule, ...rows.map(line)].join('\n');
 }
 
+/** Where a server listens, in words: with a wildcard host its URL would name only one of its addresses. */
+export function listeningPlace(host: string, url: string): string {
+  if (host !== '0.0.0.0' && host !== '::') return url;
+  return `port ${new URL(url).port} of every address of this machine`;
+}
+
 export function percent(share: number, digits = 2): string {
   return Number.isFinite(share) ? `${(share * 100).toFixed(digits)} %` : '-';
 }

@@ -2,7 +2,7 @@ import pino from 'pino';
 import { defaultCloudLimits, startCloud } from '../../cloud/index.ts';
 import { untilSignal } from '../../shared/host/index.ts';
 import { type Device, providersOf, readTokens } from '../options.ts';
-import { print, say } from '../output.ts';
+import { listeningPlace, print, say } from '../output.ts';
 import { findBundle, version } from '../project.ts';
 
 export interface CloudCommandOptions {
@@ -39,7 +39,10 @@ export async function cloudCommand(options: CloudCommandOptions): Promise<void> 
     logger,
   });
   if (options.json) print(JSON.stringify({ listening: cloud.url, provider: cloud.provider }));
-  else print(`Cloud server on ${cloud.url}, segments on ${cloud.provider}. Ctrl-C drains and stops it.`);
+  else
+    print(
+      `Cloud server on ${listeningPlace(host, cloud.url)}, segments on ${cloud.provider}. Ctrl-C drains and stops it.`,
+    );
   const signal = await stopped;
   logger.info({ signal }, 'draining');
   const lost = await cloud.stop();

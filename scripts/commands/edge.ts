@@ -2,7 +2,7 @@ import pino from 'pino';
 import { type ResizeMode, startEdge } from '../../edge/daemon/index.ts';
 import { untilSignal } from '../../shared/host/index.ts';
 import { readTokens } from '../options.ts';
-import { print } from '../output.ts';
+import { listeningPlace, print } from '../output.ts';
 import { findBundle, version } from '../project.ts';
 
 export interface EdgeCommandOptions {
@@ -43,7 +43,10 @@ export async function edgeCommand(options: EdgeCommandOptions): Promise<void> {
     logger,
   });
   if (options.json) print(JSON.stringify({ listening: edge.url }));
-  else print(`Edge agent on ${edge.url}: POST an image to ${edge.url}/v1/classify. Ctrl-C stops it.`);
+  else
+    print(
+      `Edge agent on ${listeningPlace(options.host, edge.url)}: POST an image to ${edge.url}/v1/classify. Ctrl-C stops it.`,
+    );
   const signal = await stopped;
   logger.info({ signal }, 'stopping');
   await edge.stop();
