@@ -93,9 +93,8 @@ export class CloudServer {
       authorised,
       submit: (work) => this.#engine.submit(work),
       onRefused: (code) => this.#metrics.onRefused(code),
-      onReady: (session, agent) => {
+      onReady: (agent) => {
         logger.info({ agent, connections: this.#sessions.size }, 'device connected');
-        if (this.#draining) session.goAway('draining');
       },
     };
     this.#app = this.#routes();

@@ -41,7 +41,7 @@ export interface SessionHost {
   submit(work: Work): () => void;
   /** Counts a refusal by its code. */
   onRefused(code: OfframpError['code']): void;
-  onReady(session: Session, agent: string): void;
+  onReady(agent: string): void;
 }
 
 /** Close codes of RFC 6455 section 7.4.1. */
@@ -100,6 +100,7 @@ export class Session implements TransportEvents {
 
   close(reason: string): void {
     this.#transport.close(normalClosure, reason);
+    this.onClose();
   }
 
   #onFrame(frame: Frame): void {
@@ -137,7 +138,7 @@ export class Session implements TransportEvents {
       load: this.#host.load(),
     };
     this.#transport.send(encodeWelcome(welcome));
-    this.#host.onReady(this, hello.agent);
+    this.#host.onReady(hello.agent);
   }
 
   #infer(frame: Frame): void {

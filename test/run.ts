@@ -3,10 +3,12 @@
  * The pattern is a regular expression on the path, letter case aside. What passes is decided in support/verdict.ts.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { endProcesses, leftProcesses, marked } from './support/leftovers.ts';
 import {
   closingLine,
   exitStatus,
@@ -25,7 +27,14 @@ const keptOutputChars = 4_000_000;
 const leftoverGraceMs = 1500;
 const pollMs = 50;
 
-const running = new Set<ChildProcess>();
+/** A test file at work. */
+interface RunningFile {
+  readonly child: ChildProcess;
+  /** Handed down to whatever it starts. */
+  readonly mark: string;
+}
+
+const running = new Set<RunningFile>();
 
 interface Report {
   readonly file: string;
@@ -45,62 +54,41 @@ function testFiles(pattern: RegExp): string[] {
     .sort();
 }
 
-/** Signals the whole process group, so that servers started by a test go too. */
-function stopGroup(child: ChildProcess): void {
+/** Stops what a test file started, servers with a session of their own too. */
+function stopAll({ child, mark }: RunningFile): void {
   if (child.pid === undefined) return;
-  if (process.platform === 'win32') {
-    child.kill('SIGKILL');
-    return;
-  }
-  try {
-    process.kill(-child.pid, 'SIGKILL');
-  } catch {
-    // The group is gone already.
-  }
+  if (process.platform === 'win32') child.kill('SIGKILL');
+  else endProcesses(child.pid, mark);
 }
 
-/**
- * Whether processes of the file's group are still at work. Only Linux tells that simply: a signal would also find the ones
- * that have ended and wait for their parent to notice, as the compiler that tsx starts may do for seconds.
- */
-function groupAlive(child: ChildProcess): boolean {
-  if (process.platform !== 'linux' || child.pid === undefined) return false;
-  return readdirSync('/proc').some((entry) => /^\d+$/.test(entry) && isAliveInGroup(entry, child.pid));
-}
-
-function isAliveInGroup(pid: string, group: number | undefined): boolean {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // pid (name, which may hold anything) state parent group ...
-    const [state, , processGroup] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return Number(processGroup) === group && state !== 'Z' && state !== 'X';
-  } catch {
-    return false;
-  }
+function anyLeft({ child, mark }: RunningFile): boolean {
+  return child.pid !== undefined && leftProcesses(child.pid, mark).length > 0;
 }
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Waits for the rest of the group to end; stops it when it does not. Tells whether it had to be stopped. */
-async function endGroup(child: ChildProcess): Promise<boolean> {
+/** Waits for the rest of what it started to end; stops it when it does not. Tells whether it had to be stopped. */
+async function endRest(file: RunningFile): Promise<boolean> {
   for (let waitedMs = 0; waitedMs < leftoverGraceMs; waitedMs += pollMs) {
-    if (!groupAlive(child)) return false;
+    if (!anyLeft(file)) return false;
     await pause(pollMs);
   }
-  stopGroup(child);
+  stopAll(file);
   return true;
 }
 
 async function runFile(file: string, timeoutSeconds: number): Promise<FileRun> {
+  const mark = randomUUID();
   const child = spawn(process.execPath, ['--import', 'tsx', file], {
     cwd: root,
     detached: process.platform !== 'win32',
-    env: { ...process.env, NO_COLOR: '1', ORT_DISABLE_TELEMETRY: '1', FORCE_COLOR: undefined },
+    env: marked(mark, { ...process.env, NO_COLOR: '1', ORT_DISABLE_TELEMETRY: '1', FORCE_COLOR: undefined }),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  running.add(child);
+  const started: RunningFile = { child, mark };
+  running.add(started);
   let output = '';
   const keep = (text: string): void => {
     output = (output + text).slice(-keptOutputChars);
@@ -111,7 +99,7 @@ async function runFile(file: string, timeoutSeconds: number): Promise<FileRun> {
   let timedOut = false;
   const timer = setTimeout(() => {
     timedOut = true;
-    stopGroup(child);
+    stopAll(started);
   }, timeoutSeconds * 1000);
   const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const [exitCode, signal] = await new Promise<[number | null, string | null]>((resolve) => {
@@ -122,10 +110,10 @@ async function runFile(file: string, timeoutSeconds: number): Promise<FileRun> {
     });
   });
   clearTimeout(timer);
-  const leftProcesses = await endGroup(child);
+  const left = await endRest(started);
   await Promise.race([closed, pause(leftoverGraceMs)]);
-  running.delete(child);
-  const end = { exitCode, signal, leftProcesses, output };
+  running.delete(started);
+  const end = { exitCode, signal, leftProcesses: left, output };
   return timedOut ? { ...end, timedOutAfterSeconds: timeoutSeconds } : end;
 }
 
@@ -201,7 +189,7 @@ async function main(): Promise<number> {
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
-    for (const child of running) stopGroup(child);
+    for (const file of running) stopAll(file);
     process.exit(signal === 'SIGINT' ? 130 : 143);
   });
 }

@@ -1,10 +1,11 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { parseGoaway, parseResult } from '../../shared/protocol/index.ts';
+import { encodeHello, parseGoaway, parseResult } from '../../shared/protocol/index.ts';
 import { within } from '../protocol/expect.ts';
-import { connect, greet, inferFrame, served, startServer } from './server-source.ts';
+import { cleanUp, connect, greet, inferFrame, served, startServer, token } from './server-source.ts';
 
 const Drain = suite('drain');
+Drain.after.each(cleanUp);
 
 Drain('tells devices, turns readiness to 503, answers what is in flight, then ends', async () => {
   const running = await startServer({ drainMs: 5000 });
@@ -33,7 +34,6 @@ Drain('tells devices, turns readiness to 503, answers what is in flight, then en
   for (const frame of results) assert.is(parseResult(frame, served.classes).exits.length, 20);
   client.socket.close();
   assert.is(await within(2000, drained), 0);
-  await running.stop();
 });
 
 Drain('takes no new connection while it lasts', async () => {
@@ -48,17 +48,28 @@ Drain('takes no new connection while it lasts', async () => {
   assert.is(await running.metric('offramp_cloud_refusals_total{code="DRAINING"}'), 1);
   client.socket.close();
   await within(1000, drained);
-  await running.stop();
+});
+
+Drain('welcomes nobody who says hello while it lasts: the connection just closes', async () => {
+  const running = await startServer({ drainMs: 2000 });
+  const client = await greet(running.wsUrl);
+  const late = await connect(running.wsUrl);
+  const drained = running.server.drain();
+  const bundles = [{ id: served.id, digest: served.digest }];
+  late.socket.send(encodeHello({ agent: 'late', token, bundles }));
+  assert.is(await within(2000, late.closed), 1000);
+  assert.is(late.frames.length, 0);
+  client.socket.close();
+  await within(2000, drained);
 });
 
 Drain('does not wait to its end for a device that has nothing in flight', async () => {
   const running = await startServer({ drainMs: 3000 });
   const client = await greet(running.wsUrl);
   const startedAt = performance.now();
-  const lost = await running.server.drain();
+  const lost = await within(5000, running.server.drain());
   const tookMs = performance.now() - startedAt;
-  const code = await client.closed;
-  await running.stop();
+  const code = await within(1000, client.closed);
   assert.equal([lost, code], [0, 1001]);
   assert.ok(tookMs < 2000, `${tookMs} ms`);
 });

@@ -150,6 +150,39 @@ Trouble('a full queue is BUSY with a time to come back that grows with the queue
   }
 });
 
+Trouble('the time to come back follows the queue, the measured time per row and the threads', async () => {
+  const retryAfterMs = (engine: ReturnType<typeof makeEngine>['engine']) => {
+    try {
+      submit(engine, request(4));
+    } catch (thrown) {
+      return OfframpError.from(thrown).retryAfterMs ?? 0;
+    }
+    return 0;
+  };
+  const full = (parallel: number, maxQueuedRows: number) => {
+    const runner = new HeldRunner();
+    runner.parallel = parallel;
+    const { engine } = makeEngine(runner, { limits: { maxBatchRows: 4, maxQueuedRows } });
+    for (let rows = 0; rows < maxQueuedRows + 4 * parallel; rows += 4) submit(engine, request(4));
+    return { runner, engine };
+  };
+  const [short, long, wide] = [full(1, 4), full(1, 20), full(2, 4)];
+  // Before the first batch a row is taken to need a millisecond.
+  assert.equal(
+    [short, long, wide].map(({ engine }) => retryAfterMs(engine)),
+    [8, 24, 6],
+  );
+  const { runner, engine } = short;
+  for (let index = 0; index < 60; index++) {
+    runner.runs[index]?.finish({ ...sureLogits(served, 4), runMicros: 80_000 });
+    await settled();
+    submit(engine, request(4));
+  }
+  // 8 rows under way or waiting, at 20 ms each.
+  const slowMs = retryAfterMs(engine);
+  assert.ok(Math.abs(slowMs - 160) < 5, `${slowMs} ms`);
+});
+
 Trouble('one that expires while a batch is taken may make its caller drop the others', async () => {
   const runner = new HeldRunner();
   const clock = new VirtualClock();

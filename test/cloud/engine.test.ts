@@ -53,6 +53,9 @@ function isOwn(outcome: Outcome, picks: readonly number[], served: ServedBundle,
   }
 }
 
+/** Its outcome, in time: the threads of the pool would keep a test that waits for ever alive. */
+const answer = ({ answered }: Submitted): Promise<Outcome> => within(20_000, answered);
+
 const rowsOf = (picks: readonly number[], cut: number) =>
   picks.map((pick) => (cut === 0 ? images : streams)[pick] ?? new Uint8Array(0));
 
@@ -61,7 +64,7 @@ const Rows = suite('each caller gets its own rows');
 Rows('one row at each cut', async () => {
   const { engine } = makeEngine(pool);
   for (const cut of [0, 1]) {
-    const outcome = await submit(engine, { served: halves, cut, rows: rowsOf([7], cut) }).answered;
+    const outcome = await answer(submit(engine, { served: halves, cut, rows: rowsOf([7], cut) }));
     isOwn(outcome, [7], halves, cut);
   }
 });
@@ -100,7 +103,8 @@ Rows('what comes while the threads are busy shares batches', async () => {
   const { engine, tally } = makeEngine(pool);
   const picks = Array.from({ length: 48 }, (_, index) => index);
   const all = picks.map((pick) => submit(engine, { served: halves, cut: 1, rows: rowsOf([pick], 1) }));
-  for (const [index, { answered }] of all.entries()) isOwn(await answered, [index], halves, 1);
+  for (const [index, { answered }] of all.entries())
+    isOwn(await within(20_000, answered), [index], halves, 1);
   assert.ok(tally.batches.length < 20, `${tally.batches.length} batches for 48 requests`);
   assert.ok(tally.batches.some((batch) => batch.rows === 16));
 });
@@ -112,7 +116,7 @@ Rows("two bundles on one engine never share a batch, nor each other's exit rule"
     const served = index % 2 === 0 ? halves : other;
     return { served, sent: submit(engine, { served, cut: 0, rows: rowsOf([early], 0) }) };
   });
-  for (const { served, sent } of waits) isOwn(await sent.answered, [early], served, 0);
+  for (const { served, sent } of waits) isOwn(await answer(sent), [early], served, 0);
   assert.is(tally.exits.filter((exit) => exit === 0).length, 10);
 });
 
@@ -123,7 +127,7 @@ const Exits = suite('exits on the way');
 Exits('at cut 0 the confident rows leave first, the others go on to the end', async () => {
   const { engine, tally } = makeEngine(pool, { limits: { maxBatchRows: 60, maxQueuedRows: 60 } });
   const picks = images.map((_, index) => index);
-  const outcome = await submit(engine, { served: halves, cut: 0, rows: rowsOf(picks, 0) }).answered;
+  const outcome = await answer(submit(engine, { served: halves, cut: 0, rows: rowsOf(picks, 0) }));
   isOwn(outcome, picks, halves, 0);
   assert.is(tally.exits.filter((exit) => exit === 0).length, 30);
   assert.is(tally.exits.filter((exit) => exit === 1).length, 30);
@@ -131,7 +135,7 @@ Exits('at cut 0 the confident rows leave first, the others go on to the end', as
 
 Exits('with a threshold of 0 nothing leaves on the way', async () => {
   const { engine, tally } = makeEngine(pool);
-  const outcome = await submit(engine, { served: neverEarly, cut: 0, rows: rowsOf([1, 2, 3], 0) }).answered;
+  const outcome = await answer(submit(engine, { served: neverEarly, cut: 0, rows: rowsOf([1, 2, 3], 0) }));
   isOwn(outcome, [1, 2, 3], neverEarly, 0);
   assert.equal(tally.exits, [1, 1, 1]);
 });
@@ -140,7 +144,7 @@ Exits('the cut changes neither label nor, but for rounding, logits', async () =>
   const { engine } = makeEngine(pool);
   for (const pick of [0, 5, 33]) {
     const [image, codes] = await Promise.all(
-      [0, 1].map((cut) => submit(engine, { served: neverEarly, cut, rows: rowsOf([pick], cut) }).answered),
+      [0, 1].map((cut) => answer(submit(engine, { served: neverEarly, cut, rows: rowsOf([pick], cut) }))),
     );
     const [a, b] = [image?.results[0]?.logits ?? [], codes?.results[0]?.logits ?? []];
     assert.ok(furthest(a, b) < 1e-5);
@@ -153,7 +157,7 @@ Exits('the cut changes neither label nor, but for rounding, logits', async () =>
 
 Exits('times and batch size of a result are those of its batch', async () => {
   const { engine } = makeEngine(pool);
-  const { results } = await submit(engine, { served: neverEarly, cut: 0, rows: rowsOf([1, 2], 0) }).answered;
+  const { results } = await answer(submit(engine, { served: neverEarly, cut: 0, rows: rowsOf([1, 2], 0) }));
   const [result] = results;
   assert.is(result?.batchRows, 2);
   assert.is(result?.queuedRows, 0);
@@ -164,6 +168,7 @@ Exits('times and batch size of a result are those of its batch', async () => {
 Exits.run();
 
 const Refusals = suite('requests that are refused at once');
+Refusals.after(() => pool.close());
 const good = streams[0] ?? new Uint8Array(0);
 
 function refuses(request: Parameters<typeof submit>[1], code: Parameters<typeof throwsCode>[1]): void {

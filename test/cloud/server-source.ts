@@ -16,12 +16,15 @@ import {
   subprotocol,
 } from '../../shared/protocol/index.ts';
 import type { WorkerPool } from '../../shared/runtime/node/index.ts';
-import { until } from '../protocol/expect.ts';
+import { until, within } from '../protocol/expect.ts';
 import { drawnImage, openRealBundle, segmentGraphs, startPool } from '../runtime/real-bundle.ts';
 
 export const bundle = await openRealBundle();
 export const served = serveBundle(bundle);
 export const token = 'a-token-for-this-server';
+
+const servers = new Set<Running>();
+const sockets = new Set<WebSocket>();
 
 export interface Running {
   readonly server: CloudServer;
@@ -50,9 +53,11 @@ export async function startServer(
     version: 'test',
     logger: pino({ level: 'silent' }),
     ...options,
+  }).catch(async (thrown: unknown) => {
+    await pool.close();
+    throw thrown;
   });
-  let stopped = false;
-  return {
+  const running: Running = {
     server,
     pool,
     wsUrl: server.url.replace('http:', 'ws:'),
@@ -62,12 +67,25 @@ export async function startServer(
       return Number(found?.slice(line.length) ?? 0);
     },
     async stop() {
-      if (stopped) return;
-      stopped = true;
+      if (!servers.delete(running)) return;
       await server.drain();
       await pool.close();
     },
   };
+  servers.add(running);
+  return running;
+}
+
+/** Ends the connections that tests have left. Use it after each test: one that fails must not take from the next. */
+export function endClients(): void {
+  for (const socket of sockets) socket.terminate();
+  sockets.clear();
+}
+
+/** Ends every connection and server that tests have left, so that a failure ends the file instead of hanging it. */
+export async function cleanUp(): Promise<void> {
+  endClients();
+  await Promise.all([...servers].map((running) => running.stop()));
 }
 
 export interface Client {
@@ -82,6 +100,7 @@ export interface Client {
 /** Connects with `ws` as a device does, without saying hello. */
 export async function connect(url: string): Promise<Client> {
   const socket = new WebSocket(url, subprotocol, { perMessageDeflate: false });
+  sockets.add(socket);
   const frames: Frame[] = [];
   socket.on('message', (data) => {
     // With ws's default binaryType a message is one Buffer.
@@ -89,7 +108,7 @@ export async function connect(url: string): Promise<Client> {
   });
   socket.on('error', () => {});
   const closed = new Promise<number>((resolve) => socket.once('close', resolve));
-  await once(socket, 'open');
+  await within(5000, once(socket, 'open'));
   return {
     socket,
     frames,

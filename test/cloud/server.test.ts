@@ -12,7 +12,8 @@ import {
   subprotocol,
 } from '../../shared/protocol/index.ts';
 import { rejectsCode, within } from '../protocol/expect.ts';
-import { connect, greet, inferFrame, served, startServer } from './server-source.ts';
+import { HeldRunner } from './engine-source.ts';
+import { cleanUp, connect, endClients, greet, inferFrame, served, startServer } from './server-source.ts';
 
 const running = await startServer({ maxConnections: 3, heartbeatMs: 100, helloTimeoutMs: 2000 });
 const { server, wsUrl, metric } = running;
@@ -21,15 +22,20 @@ const { server, wsUrl, metric } = running;
 async function refusedUpgrade(protocols: string[]): Promise<{ status: number; body: string }> {
   const socket = new WebSocket(wsUrl, protocols);
   socket.on('error', () => {});
-  const [, response] = await once(socket, 'unexpected-response');
-  let body = '';
-  for await (const chunk of response) body += chunk;
-  return { status: response.statusCode, body };
+  try {
+    const [response] = (await within(2000, once(socket, 'unexpected-response'))).slice(1);
+    let body = '';
+    for await (const chunk of response) body += chunk;
+    return { status: response.statusCode, body };
+  } finally {
+    socket.terminate();
+  }
 }
 
 const refusals = (code: string) => metric(`offramp_cloud_refusals_total{code="${code}"}`);
 
 const Http = suite('health and metrics');
+Http.after.each(endClients);
 
 Http('/livez says that it lives', async () => {
   const response = await fetch(`${server.url}/livez`);
@@ -42,6 +48,18 @@ Http('/readyz names the provider and the bundles with their digests', async () =
   assert.is(response.status, 200);
   const { id, digest } = served;
   assert.equal(await response.json(), { ready: true, provider: 'cpu', bundles: [{ id, digest }] });
+});
+
+Http('/readyz is 503 once no inference thread is left, while /livez still answers', async () => {
+  const runner = new HeldRunner();
+  const other = await startServer({}, { runner });
+  assert.is((await fetch(`${other.server.url}/readyz`)).status, 200);
+  runner.parallel = 0;
+  const response = await fetch(`${other.server.url}/readyz`);
+  assert.is(response.status, 503);
+  assert.is((await response.json()).ready, false);
+  assert.is((await fetch(`${other.server.url}/livez`)).status, 200);
+  await other.stop();
 });
 
 Http('anything else is NOT_FOUND in words', async () => {
@@ -73,12 +91,13 @@ Http('/metrics counts rows by exit, batches, bytes and connections', async () =>
   assert.is(await metric('offramp_cloud_provider_info{provider="cpu"}'), 1);
   assert.ok((await metric('offramp_cloud_received_bytes_total')) - before > message.length);
   client.socket.close();
-  await client.closed;
+  await within(2000, client.closed);
 });
 
 Http.run();
 
 const Connections = suite('connections');
+Connections.after.each(endClients);
 
 Connections('without the subprotocol are refused with 426 and say which is expected', async () => {
   for (const protocols of [[], ['offramp.v2'], ['mqtt', 'chat']]) {
@@ -93,10 +112,10 @@ Connections('without the subprotocol are refused with 426 and say which is expec
 
 Connections('with ours among others get ours', async () => {
   const socket = new WebSocket(wsUrl, ['other', subprotocol]);
-  await once(socket, 'open');
+  await within(2000, once(socket, 'open'));
   const { protocol } = socket;
   socket.close();
-  await once(socket, 'close');
+  await within(2000, once(socket, 'close'));
   assert.is(protocol, subprotocol);
 });
 
@@ -107,10 +126,10 @@ Connections('beyond the limit are refused with 503, until one leaves', async () 
   assert.is(JSON.parse(body).error.code, 'TOO_MANY_CONNECTIONS');
   assert.is(await refusals('TOO_MANY_CONNECTIONS'), 1);
   clients[0]?.socket.close();
-  await clients[0]?.closed;
+  await within(2000, clients[0]?.closed ?? Promise.reject(new Error('no client')));
   const late = await greet(wsUrl);
   for (const client of [...clients, late]) client.socket.close();
-  await Promise.all([...clients, late].map(({ closed }) => closed));
+  await within(2000, Promise.all([...clients, late].map(({ closed }) => closed)));
 });
 
 Connections('that are silent before their hello end with HELLO_TIMEOUT', async () => {
@@ -157,25 +176,32 @@ Connections('that answer pings stay; the one that does not is dropped', async ()
   assert.is(await within(3000, asleep.closed), 1006);
   assert.is(awake.socket.readyState, WebSocket.OPEN);
   awake.socket.close();
-  await awake.closed;
+  await within(2000, awake.closed);
 });
 
 Connections('that end with work under way leave nothing behind', async () => {
   const client = await greet(wsUrl);
   for (let id = 1; id <= 20; id++) client.socket.send(inferFrame(id, 8));
   client.socket.terminate();
-  await client.closed;
+  await within(2000, client.closed);
   const other = await greet(wsUrl);
   other.socket.send(inferFrame(1));
   parseResult(await other.frame(1), served.classes);
   other.socket.close();
-  await other.closed;
+  await within(2000, other.closed);
   assert.is(await metric('offramp_cloud_queued_rows'), 0);
 });
 
 Connections.run();
 
 const Start = suite('start');
+Start.after.each(endClients);
+Start.after(async () => {
+  await unwanted?.drain();
+  await cleanUp();
+});
+/** A server that started although it should not have. */
+let unwanted: CloudServer | undefined;
 
 Start('on a port that is taken is PORT_IN_USE', async () => {
   const port = Number(new URL(server.url).port);
@@ -196,7 +222,7 @@ Start('the server goes away at the end', async () => {
 });
 
 async function startOn(change: { port?: number; host?: string; tokens?: string[] }): Promise<CloudServer> {
-  return CloudServer.start({
+  unwanted = await CloudServer.start({
     host: '127.0.0.1',
     port: 0,
     tokens: [],
@@ -207,6 +233,7 @@ async function startOn(change: { port?: number; host?: string; tokens?: string[]
     logger: pino({ level: 'silent' }),
     ...change,
   });
+  return unwanted;
 }
 
 Start.run();

@@ -57,7 +57,7 @@ function setting(change: { readonly clock?: Clock } = {}): Setting {
     authorised: (given) => given === token,
     submit: (work: Work) => engine.submit(work),
     onRefused: (code) => refusals.push(code),
-    onReady: (_session, agent) => ready.push(agent),
+    onReady: (agent) => ready.push(agent),
   };
   const transport = new MemoryTransport();
   return { session: new Session(host, transport), transport, clock, runner, refusals, ready, engine };

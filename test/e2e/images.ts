@@ -2,6 +2,7 @@
 import { cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import sharp from 'sharp';
 import * as assert from 'uvu/assert';
 import type { Answer } from '../../edge/agent/index.ts';
 import { type LabelledImages, readIdxPair } from '../../scripts/data/index.ts';
@@ -80,7 +81,26 @@ export async function classify(
   image: Uint8Array,
   options: ClassifyOptions = {},
 ): Promise<JsonAnswer> {
-  const response = await postRaw(edge, image, options);
+  return onlyAnswer(await postRaw(edge, image, options));
+}
+
+/** The same with a picture under a name of its own, which the answer has to carry. */
+export async function classifyNamed(
+  edge: Pick<Server, 'url'>,
+  id: string,
+  picture: Uint8Array,
+): Promise<JsonAnswer> {
+  const response = await fetch(`${edge.url}/v1/classify`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ images: [{ id, data: Buffer.from(picture).toString('base64') }] }),
+  });
+  const answer = await onlyAnswer(response);
+  assert.is(answer.id, id, 'the answer is that of another image');
+  return answer;
+}
+
+async function onlyAnswer(response: Response): Promise<JsonAnswer> {
   const text = await response.text();
   assert.is(response.status, 200, text);
   const { answers }: { answers: JsonAnswer[] } = JSON.parse(text);
@@ -88,6 +108,17 @@ export async function classify(
   assert.is(answers.length, 1, 'one answer per image');
   if (answer === undefined) throw new Error('an empty list of answers');
   return answer;
+}
+
+/** The pictures of images, encoded without loss. */
+export function pictures(images: LabelledImages): Promise<Uint8Array[]> {
+  const [height = 0, width = 0] = images.shape;
+  return Promise.all(
+    Array.from({ length: images.count }, async (_, index) => {
+      const raw = { width, height, channels: 1 as const };
+      return new Uint8Array(await sharp(images.image(index), { raw }).png().toBuffer());
+    }),
+  );
 }
 
 /** What an image should be answered with: by both sides together, and by the device alone. */
@@ -99,11 +130,11 @@ export interface Reference {
 /** Has every sample answered once by both sides together, none of them degraded. */
 export async function references(
   images: LabelledImages,
-  ask: (image: Uint8Array) => Promise<Outcome>,
+  ask: (image: Uint8Array, index: number) => Promise<Outcome>,
 ): Promise<Reference[]> {
   const found: Reference[] = [];
   await inLanes(16, images.count, async (index) => {
-    const { label, device, degraded, reason } = await ask(images.image(index));
+    const { label, device, degraded, reason } = await ask(images.image(index), index);
     assert.not(degraded, `image ${index} is degraded: ${reason}`);
     found[index] = { label, deviceLabel: device.label };
   });

@@ -409,4 +409,18 @@ Ends('leave finishes what is in flight and waiting, then closes', async () => {
   assert.ok(idle.cloud.transport.closed);
 });
 
+Ends('leave closes as well when the last request in flight runs out of its budget', async () => {
+  const made = ready({ credits: 2 });
+  const [short, long] = [10, 50].map((budgetMs) => watch(made.connection.infer(offload({ budgetMs }))));
+  made.connection.leave();
+  made.clock.advance(10);
+  await settled();
+  assert.equal([short?.code, long?.code], ['BUDGET_SPENT', undefined]);
+  assert.not(made.cloud.transport.closed, 'it closed under a request in flight');
+  made.clock.advance(40);
+  await settled();
+  assert.is(long?.code, 'BUDGET_SPENT');
+  assert.is(made.cloud.transport.closes[0]?.code, 1000);
+});
+
 Ends.run();

@@ -3,7 +3,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { decodeImage } from '../../edge/daemon/index.ts';
 import { rejectsCode } from '../protocol/expect.ts';
-import { colourFile, greyFile, greyPixels, pixelBomb, rawPng } from './pictures.ts';
+import { colourFile, greyAt, greyFile, greyPixels, pixelBomb, rawPng } from './pictures.ts';
 
 const grey = [28, 28, 1];
 const colour = [32, 32, 3];
@@ -150,6 +150,24 @@ Sizes('an array of many megapixels in a small file is IMAGE_TOO_LARGE at once', 
   assert.ok(performance.now() - startedAt < 1000);
   const off = await decodeImage(bomb, grey, 'off').catch((thrown: { code: string }) => thrown.code);
   assert.ok(off === 'IMAGE_TOO_LARGE' || off === 'IMAGE_INVALID');
+});
+
+Sizes('a picture is turned as its EXIF orientation says, and its size with it', async () => {
+  // 6: the camera was held so that the stored rows are the columns of the picture, from the right.
+  const turned = async (width: number, height: number) =>
+    sharp(await greyFile(width, height, 'png'))
+      .jpeg({ quality: 100 })
+      .withMetadata({ orientation: 6 })
+      .toBuffer();
+  const upright = (width: number, height: number) =>
+    Uint8Array.from({ length: width * height }, (_, at) =>
+      greyAt(Math.floor(at / width), width - 1 - (at % width)),
+    );
+  const square = await decodeImage(await turned(28, 28), grey, 'off');
+  assert.ok(furthest(square, upright(28, 28)) < 6, `off by ${furthest(square, upright(28, 28))}`);
+  const tall = await decodeImage(await turned(30, 20), [30, 20, 1], 'off');
+  assert.ok(furthest(tall, upright(20, 30)) < 6, `off by ${furthest(tall, upright(20, 30))}`);
+  await rejectsCode(decodeImage(await turned(30, 20), [20, 30, 1], 'off'), 'IMAGE_INVALID', '20 x 30');
 });
 
 Sizes.run();

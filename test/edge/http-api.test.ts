@@ -9,6 +9,7 @@ import { EdgeMetrics } from '../../edge/daemon/metrics.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { OfframpError } from '../../shared/errors.ts';
 import { httpAdmission } from '../../shared/host/index.ts';
+import type { Runner } from '../../shared/runtime/index.ts';
 import {
   drawnImage,
   openRealBundle,
@@ -243,6 +244,27 @@ Refusals('a body beyond the limit is IMAGE_TOO_LARGE', async () => {
   await fails(post(raw, new Uint8Array(8 * 1024 * 1024 + 1)), 413, 'IMAGE_TOO_LARGE');
 });
 
+Refusals('JSON beyond its own, smaller limit is IMAGE_TOO_LARGE', async () => {
+  const limit = 2 * 1024 * 1024;
+  const sized = (bytes: number) => {
+    const [head, tail] = ['{"images": [{"data": "', '"}]}'];
+    return `${head}${'A'.repeat(bytes - head.length - tail.length)}${tail}`;
+  };
+  await fails(post('application/json', sized(limit + 1)), 413, 'IMAGE_TOO_LARGE', String(limit));
+  await fails(post('application/json', sized(limit)), 400, 'IMAGE_INVALID');
+});
+
+Refusals('files of a form that are too large only together are IMAGE_TOO_LARGE', async () => {
+  const file = new Uint8Array(3 * 1024 * 1024);
+  const files = (count: number) =>
+    Array.from({ length: count }, (_, index): [string, Uint8Array] => [`${index}.png`, file]);
+  const [two, three] = [form(files(2)), form(files(3))];
+  await fails(post(three.type, three.body), 413, 'IMAGE_TOO_LARGE', "The form's files");
+  const { status, json } = await post(two.type, two.body);
+  assert.is(status, 200);
+  assert.is(json.answers.length, 2);
+});
+
 Refusals('a budget that is no time is refused and repeated', async () => {
   for (const budget of ['0', '-1', 'NaN', 'soon', '', '600001', 'Infinity', '1e9']) {
     await fails(post(raw, drawnImage(0), api, `?budgetMs=${budget}`), 400, 'IMAGE_INVALID', `'${budget}'`);
@@ -402,6 +424,56 @@ Pages('status says why there is no connection, and to whom there is one', async 
 Pages('livez and readyz answer', async () => {
   assert.equal((await api.inject({ url: '/livez' })).json(), { live: true });
   assert.equal((await api.inject({ url: '/readyz' })).json(), { ready: true, provider: 'cpu' });
+});
+
+Pages('readyz is 503 once no inference thread is left', async () => {
+  const gone: Runner = {
+    provider: 'cpu',
+    parallel: 0,
+    run: () => Promise.reject(new OfframpError('RUNTIME_STOPPED', 'x')),
+    close: async () => {},
+  };
+  const app = apiWith({}, { runner: gone });
+  const readyz = await app.inject({ url: '/readyz' });
+  assert.is(readyz.statusCode, 503);
+  assert.equal(readyz.json(), { ready: false, provider: 'cpu' });
+  assert.is((await app.inject({ url: '/livez' })).statusCode, 200);
+});
+
+Pages('metrics count the bytes sent for every answer, degraded ones too', async () => {
+  const classes = bundle.manifest.classes.length;
+  let asked = 0;
+  const link: CloudLink = {
+    connected: true,
+    async infer({ onSent }) {
+      asked++;
+      onSent?.(asked * 100);
+      if (asked === 2) throw new OfframpError('CONNECTION_LOST', 'x');
+      return {
+        id: asked,
+        exits: [1],
+        logits: new Float32Array(classes),
+        queueMicros: 1,
+        runMicros: 1,
+        batchRows: 1,
+        queuedRows: 0,
+        bytesSent: asked * 100,
+      };
+    },
+  };
+  const app = apiWith({ bundle: unsure, cloud: link });
+  const sent = async () => {
+    const lines = (await app.inject({ url: '/metrics' })).body.split('\n');
+    return Number(lines.find((line) => line.startsWith('offramp_edge_sent_bytes_total '))?.split(' ')[1]);
+  };
+  let sum = 0;
+  for (const degraded of [false, true, false]) {
+    const [answer] = (await post(raw, drawnImage(0), app)).json.answers;
+    assert.is(answer.degraded, degraded);
+    sum += answer.bytesSent;
+    assert.is(await sent(), sum);
+  }
+  assert.is(sum, 600);
 });
 
 Pages('metrics count answers by route, refusals by code, and latency', async () => {

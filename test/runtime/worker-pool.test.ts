@@ -1,8 +1,10 @@
+import type { Worker } from 'node:worker_threads';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { OfframpError } from '../../shared/errors.ts';
 import { argmax } from '../../shared/exits/index.ts';
 import { segmentKey } from '../../shared/runtime/index.ts';
-import { rejectsCode, within } from '../protocol/expect.ts';
+import { rejectsCode, until, within } from '../protocol/expect.ts';
 import {
   drawnImage,
   furthest,
@@ -142,6 +144,75 @@ Refusals(
 );
 
 Refusals.run();
+
+const Deaths = suite('threads that end by themselves');
+
+/** A pool of two, the means to end each of its threads, and what the pool told of it. */
+async function mortalPool() {
+  const threads: Worker[] = [];
+  const note = (thread: Worker) => threads.push(thread);
+  process.on('worker', note);
+  const deaths: OfframpError[] = [];
+  const onWorkerDeath = (error: OfframpError) => deaths.push(error);
+  const pool = await startPool(graphs, { workers: 2, onWorkerDeath }).finally(() =>
+    process.off('worker', note),
+  );
+  assert.is(threads.length, 2);
+  // The one way to end a thread that cannot take the process with it.
+  const end = (index: number) => threads[index]?.postMessage({ kind: 'stop' });
+  return { pool, deaths, end };
+}
+
+for (const index of [0, 1]) {
+  Deaths(`thread ${index} of two is told of and not given work again`, async () => {
+    const { pool, deaths, end } = await mortalPool();
+    try {
+      end(index);
+      await until(() => deaths.length === 1);
+      assert.is(deaths[0]?.code, 'RUNTIME_FAILED');
+      assert.is(pool.parallel, 1);
+      const runs = [0, 1, 2].map((image) => pool.run(s0, drawnImage(image), 1));
+      const { queued } = pool;
+      await within(5000, Promise.all(runs));
+      assert.is(queued, 2);
+    } finally {
+      await pool.close();
+    }
+  });
+}
+
+Deaths('one that ends under a run fails that run alone, and is not given work again', async () => {
+  const { pool, deaths, end } = await mortalPool();
+  try {
+    end(0);
+    // Whichever thread the pool takes first, one of the two runs is on this one.
+    const runs = [0, 1].map((image) => pool.run(s0, drawnImage(image), 1));
+    const outcomes = await within(5000, Promise.allSettled(runs));
+    assert.is(outcomes.filter(({ status }) => status === 'fulfilled').length, 1);
+    await until(() => deaths.length === 1);
+    assert.is(pool.parallel, 1);
+    for (let image = 0; image < 4; image++) await within(5000, pool.run(s0, drawnImage(image), 1));
+  } finally {
+    await pool.close();
+  }
+});
+
+Deaths('when all have ended nothing waits for ever and nothing more is taken', async () => {
+  const { pool, deaths, end } = await mortalPool();
+  try {
+    for (const index of [0, 1]) end(index);
+    const runs = [0, 1, 2, 3].map((image) => pool.run(s0, drawnImage(image), 1));
+    const outcomes = await within(5000, Promise.allSettled(runs));
+    assert.ok(outcomes.every(({ status }) => status === 'rejected'));
+    assert.is(deaths.length, 2);
+    assert.equal([pool.parallel, pool.queued], [0, 0]);
+    await rejectsCode(pool.run(s0, drawnImage(0), 1), 'RUNTIME_STOPPED');
+  } finally {
+    await pool.close();
+  }
+});
+
+Deaths.run();
 
 const Closing = suite('close');
 

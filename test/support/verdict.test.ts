@@ -1,10 +1,19 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { endProcesses, leftProcesses, marked } from './leftovers.ts';
 import { blankSource } from './source.ts';
 import {
   closingLine,
@@ -224,7 +233,7 @@ function project(files: Record<string, string>): string {
   mkdirSync(join(home, 'test/e2e'));
   symlinkSync(join(root, 'node_modules'), join(home, 'node_modules'));
   writeFileSync(join(home, 'package.json'), '{ "type": "module" }');
-  for (const file of ['run.ts', 'support/source.ts', 'support/verdict.ts']) {
+  for (const file of ['run.ts', 'support/leftovers.ts', 'support/source.ts', 'support/verdict.ts']) {
     copyFileSync(join(root, 'test', file), join(home, 'test', file));
   }
   for (const [name, body] of Object.entries(files)) writeFileSync(join(home, 'test', name), head + body);
@@ -241,6 +250,16 @@ function start(home: string, ...args: string[]): Promise<{ code: number | null; 
   return new Promise((resolve) =>
     child.once('close', (code) => resolve({ code, lines: text.trimEnd().split('\n') })),
   );
+}
+
+/** Whether it is there and has not ended; one that has ended may wait for its parent to notice. */
+function isRunning(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return !/^ [ZX]/.test(stat.slice(stat.lastIndexOf(')') + 1));
+  } catch {
+    return false;
+  }
 }
 
 const runner = suite('runner');
@@ -286,4 +305,56 @@ runner('stops a file that hangs after its closing lines, and one that leaves a p
   assert.is(code, 1);
 });
 
+runner('ends a server with a session of its own, and fails the file that left it', async () => {
+  const pidFile = join(mkdtempSync(join(folder, 'pid-')), 'pid');
+  const leave = `import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+${good}
+const child = spawn('sleep', ['60'], { stdio: 'ignore', detached: true });
+child.unref();
+writeFileSync(${JSON.stringify(pidFile)}, String(child.pid));`;
+  const { code, lines } = await start(project({ 'a.test.ts': good, 'leave.test.ts': leave }));
+  const pid = Number(readFileSync(pidFile, 'utf8'));
+  try {
+    if (process.platform === 'linux') {
+      assert.match(lines.join('\n'), 'left processes running after its end');
+      assert.is(lines.at(-1), '2 passed, 1 failed, 0 skipped');
+      assert.is(code, 1);
+      assert.not(isRunning(pid), 'the server is still there');
+    } else {
+      process.stdout.write('\nSKIP only Linux tells the environment of a process\n');
+    }
+  } finally {
+    if (isRunning(pid)) process.kill(pid, 'SIGKILL');
+  }
+});
+
 runner.run();
+
+const leftovers = suite('leftovers');
+
+leftovers('are known by any mark that was handed down, and by no other', async () => {
+  if (process.platform !== 'linux') {
+    process.stdout.write('\nSKIP only Linux tells the environment of a process\n');
+    return;
+  }
+  const [outer, inner] = [`outer-${process.pid}`, `inner-${process.pid}`];
+  const env = marked(inner, marked(outer, process.env));
+  const child = spawn('sleep', ['60'], { stdio: 'ignore', detached: true, env });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  // No process has the highest number there is as its group.
+  const nobody = 2 ** 31 - 1;
+  try {
+    await new Promise((resolve) => child.once('spawn', resolve));
+    assert.equal(leftProcesses(nobody, outer), [child.pid]);
+    assert.equal(leftProcesses(nobody, inner), [child.pid]);
+    assert.equal(leftProcesses(nobody, 'inner'), []);
+    endProcesses(nobody, outer);
+    await ended;
+    assert.is(child.signalCode, 'SIGKILL');
+  } finally {
+    child.kill('SIGKILL');
+  }
+});
+
+leftovers.run();
