@@ -150,10 +150,8 @@ function printRescue({ rescue }: Tally, images: LabelledImages): void {
   if (rescue === undefined) return;
   const { answer, truth, image } = rescue;
   const { label, entropy } = answer.device;
-  print(
-    `\nOne that travelled: the device took it for a ${label} but was not sure (entropy ${entropy.toFixed(2)}),`,
-  );
-  print(`the cloud made it a ${answer.label} (entropy ${answer.entropy.toFixed(2)}); it is a ${truth}.\n`);
+  print(`\nOne that travelled: the device read ${label} but was not sure (entropy ${entropy.toFixed(2)}),`);
+  print(`the cloud read ${answer.label} (entropy ${answer.entropy.toFixed(2)}); it is ${truth}.\n`);
   print(picture(images.image(image), images.shape[1]));
 }
 
