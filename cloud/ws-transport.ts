@@ -1,5 +1,6 @@
 import type { WebSocket } from 'ws';
 import type { ErrorCode } from '../shared/errors.ts';
+import { keepHeartbeat } from '../shared/host/index.ts';
 import type { Transport, TransportEvents } from '../shared/protocol/index.ts';
 
 /** RFC 6455 section 7.4.1: sent here only to peers that do not read. */
@@ -35,20 +36,8 @@ export function attach(
   heartbeatMs: number,
   counts: SocketCounts,
 ): void {
-  let heard = true;
-  const heartbeat = setInterval(() => {
-    if (!heard) {
-      socket.terminate();
-      return;
-    }
-    heard = false;
-    socket.ping();
-  }, heartbeatMs);
-  socket.on('pong', () => {
-    heard = true;
-  });
+  keepHeartbeat(socket, heartbeatMs);
   socket.on('message', (data, isBinary) => {
-    heard = true;
     // With ws's default binaryType a message is one Buffer.
     const message = data as Buffer;
     counts.onReceived(message.length);
@@ -66,7 +55,6 @@ export function attach(
     );
   });
   socket.once('close', (code, reason) => {
-    clearInterval(heartbeat);
     events.onClose(code, reason.toString());
   });
 }

@@ -1,4 +1,5 @@
 import { WebSocket } from 'ws';
+import { keepHeartbeat } from '../../shared/host/index.ts';
 import { subprotocol } from '../../shared/protocol/index.ts';
 import type { Dial } from '../agent/index.ts';
 
@@ -18,19 +19,9 @@ export function wsDial({ url, heartbeatMs, connectTimeoutMs, maxMessageBytes }: 
       handshakeTimeout: connectTimeoutMs,
       maxPayload: maxMessageBytes,
     });
-    let heard = true;
-    const heartbeat = setInterval(() => {
-      if (socket.readyState !== socket.OPEN) return;
-      if (!heard) socket.terminate();
-      heard = false;
-      socket.ping();
-    }, heartbeatMs);
+    keepHeartbeat(socket, heartbeatMs);
     socket.on('open', () => events.onOpen());
-    socket.on('pong', () => {
-      heard = true;
-    });
     socket.on('message', (data, isBinary) => {
-      heard = true;
       // With ws's default binaryType a message is one Buffer.
       if (isBinary) events.onMessage(data as Buffer);
       else socket.close(1003, 'binary messages only');
@@ -41,7 +32,6 @@ export function wsDial({ url, heartbeatMs, connectTimeoutMs, maxMessageBytes }: 
       problem = error.message;
     });
     socket.once('close', (code, reason) => {
-      clearInterval(heartbeat);
       events.onClose(code, problem || reason.toString());
     });
     return {

@@ -1,5 +1,6 @@
 export { type Admission, httpAdmission } from './admission.ts';
 export { bundleFolder } from './bundle-folder.ts';
+export { keepHeartbeat } from './heartbeat.ts';
 export { listenError } from './listen.ts';
 export { foreignRequest } from './own-machine.ts';
 export { untilSignal } from './signals.ts';
