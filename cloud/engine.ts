@@ -25,7 +25,7 @@ export interface EngineObserver {
 
 interface Pending {
   readonly work: Work;
-  readonly tensor: Uint8Array;
+  readonly tensor: Uint8Array<ArrayBuffer>;
 }
 
 /** The rows of one batch on their way through the segments. */
@@ -202,20 +202,27 @@ function cutOf(batch: Batch<Pending>): number {
 
 function board(batch: Batch<Pending>): Flight {
   const { served, cut } = firstWork(batch);
-  const tensor = new Uint8Array(batch.rows * rowElements(served, cut));
-  let at = 0;
-  for (const { item } of batch.tickets) {
-    tensor.set(item.tensor, at);
-    at += item.tensor.length;
-  }
   return {
     served,
     rows: Array.from({ length: batch.rows }, (_, row) => row),
-    tensor,
+    tensor: joined(batch.tickets, batch.rows * rowElements(served, cut)),
     exits: new Array<number>(batch.rows).fill(0),
     logits: new Float32Array(batch.rows * served.classes),
     runMicros: 0,
   };
+}
+
+/** The tensors of all tickets, one behind the other; that of a single one as it is, for nobody else has it. */
+function joined(tickets: readonly Ticket<Pending>[], size: number): Uint8Array<ArrayBuffer> {
+  const [only, ...more] = tickets;
+  if (only !== undefined && more.length === 0) return only.item.tensor;
+  const tensor = new Uint8Array(size);
+  let at = 0;
+  for (const { item } of tickets) {
+    tensor.set(item.tensor, at);
+    at += item.tensor.length;
+  }
+  return tensor;
 }
 
 /** Lets the confident rows go by this exit and packs the codes of the others together for the next segment. */

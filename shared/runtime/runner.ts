@@ -21,7 +21,7 @@ export type Provider = (typeof providers)[number];
 
 /** One finished run: an output for each of the graph's, in its order, each with memory of its own. */
 export interface RunOutput {
-  readonly outputs: readonly (Float32Array | Uint8Array)[];
+  readonly outputs: readonly (Float32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>)[];
   /** Time inside `session.run`, microseconds. */
   readonly runMicros: number;
 }
