@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { InvalidArgumentError, Option } from 'commander';
-import { OfframpError } from '../shared/errors.ts';
+import { OfframpError, reasonOf } from '../shared/errors.ts';
 import { type Provider, providers } from '../shared/runtime/index.ts';
 
 /** Parses a whole number within bounds, for commander. */
@@ -33,7 +33,7 @@ function readTokenFile(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (cause) {
-    throw new OfframpError('CONFIG_INVALID', `Cannot read the token file ${file}`, { cause });
+    throw new OfframpError('CONFIG_INVALID', `Cannot read the token file: ${reasonOf(cause)}`, { cause });
   }
 }
 

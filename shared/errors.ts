@@ -43,7 +43,8 @@ const table = {
   // The device's view of its uplink
   CLOUD_UNREACHABLE: { httpStatus: 502, retryable: true },
   CONNECTION_LOST: { httpStatus: 502, retryable: true },
-  // Images
+  // Requests and images
+  BUDGET_INVALID: { httpStatus: 400, retryable: false },
   IMAGE_INVALID: { httpStatus: 400, retryable: false },
   IMAGE_TOO_LARGE: { httpStatus: 413, retryable: false },
   IMAGE_MISSING: { httpStatus: 400, retryable: false },
@@ -78,6 +79,11 @@ export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(table, text);
 }
 
+/** The words of anything thrown, for the message of the error that is made of it. */
+export function reasonOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
 export interface OfframpErrorOptions {
   /** The error that led to this one. */
   readonly cause?: unknown;
@@ -108,7 +114,6 @@ export class OfframpError extends Error {
   /** Wraps anything thrown; an `OfframpError` passes through unchanged. */
   static from(thrown: unknown, code: ErrorCode = 'INTERNAL'): OfframpError {
     if (thrown instanceof OfframpError) return thrown;
-    const message = thrown instanceof Error ? thrown.message : String(thrown);
-    return new OfframpError(code, message, { cause: thrown });
+    return new OfframpError(code, reasonOf(thrown), { cause: thrown });
   }
 }

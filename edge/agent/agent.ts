@@ -83,7 +83,7 @@ export class Agent {
    * Classifies one image, uint8 [height, width, channels] as the manifest's `input.shape` says. Once the device has run its
    * segments it answers whatever the cloud does: late, gone, busy or refusing gives the last device exit's answer, marked
    * `degraded` with the reason.
-   * @throws OfframpError IMAGE_INVALID, BUSY, what the source throws, or RUNTIME_FAILED and RUNTIME_STOPPED when the device itself cannot compute.
+   * @throws OfframpError BUDGET_INVALID, IMAGE_INVALID, BUSY, what the source throws, or RUNTIME_FAILED and RUNTIME_STOPPED when the device itself cannot compute.
    */
   async classify(
     source: ImageSource,
@@ -91,7 +91,7 @@ export class Agent {
   ): Promise<Answer> {
     const { maxInFlight } = this.#options;
     if (!(budgetMs > 0)) {
-      throw new OfframpError('IMAGE_INVALID', `A budget of ${budgetMs} ms, expected more than 0`);
+      throw new OfframpError('BUDGET_INVALID', `A budget of ${budgetMs} ms, expected more than 0`);
     }
     if (this.#inFlight >= maxInFlight) {
       throw new OfframpError('BUSY', `${maxInFlight} images are already under way on this device`);
@@ -146,7 +146,7 @@ export class Agent {
       watch.exitMs += clock.now() - after;
       if (decision.confident || !(codes instanceof Uint8Array)) return { decision, exit, codes: undefined };
       if (exit + 1 === cut) return { decision, exit, codes };
-      input = new Uint8Array(codes);
+      input = codes;
     }
   }
 

@@ -1,5 +1,5 @@
 import sharp from 'sharp';
-import { OfframpError } from '../../shared/errors.ts';
+import { OfframpError, reasonOf } from '../../shared/errors.ts';
 
 /** How a picture of another size is brought to the network's: sharp's `fit`, or `off` to refuse it. */
 export const resizeModes = ['cover', 'contain', 'fill', 'off'] as const;
@@ -47,7 +47,7 @@ async function decoded<T>(work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (thrown) {
-    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    const reason = reasonOf(thrown);
     if (reason.includes('pixel limit')) {
       throw new OfframpError('IMAGE_TOO_LARGE', `The picture has more than ${maxPixels} pixels`, {
         cause: thrown,

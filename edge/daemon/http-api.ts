@@ -134,7 +134,7 @@ function budgetOf(request: FastifyRequest): number | undefined {
   const value = Number(budgetMs);
   if (value > 0 && value <= 600_000) return value;
   throw new OfframpError(
-    'IMAGE_INVALID',
+    'BUDGET_INVALID',
     `budgetMs '${budgetMs}', expected a number above 0 and at most 600000`,
   );
 }

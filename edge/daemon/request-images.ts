@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { OfframpError } from '../../shared/errors.ts';
+import { OfframpError, reasonOf } from '../../shared/errors.ts';
 
 /** One image of a request, before decoding. */
 export interface SentImage {
@@ -105,7 +105,7 @@ function formError(thrown: unknown): OfframpError {
   if (thrown instanceof OfframpError) return thrown;
   const code = thrown instanceof Error && 'code' in thrown ? thrown.code : '';
   if (code === 'FST_FILES_LIMIT') return tooMany(maxImagesPerRequest + 1);
-  const reason = thrown instanceof Error ? thrown.message : String(thrown);
+  const reason = reasonOf(thrown);
   if (code === 'FST_REQ_FILE_TOO_LARGE')
     return new OfframpError('IMAGE_TOO_LARGE', `A file of the form: ${reason}`);
   return new OfframpError('IMAGE_INVALID', `The form cannot be read: ${reason}`, { cause: thrown });

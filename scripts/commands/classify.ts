@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Answer } from '../../edge/agent/index.ts';
 import { decodeImage, type ResizeMode, type RunningAgent, startAgent } from '../../edge/daemon/index.ts';
-import { OfframpError } from '../../shared/errors.ts';
+import { OfframpError, reasonOf } from '../../shared/errors.ts';
 import { readTokens } from '../options.ts';
 import { milliseconds, percent, print, printJson, say, table } from '../output.ts';
 import { findBundle, version } from '../project.ts';
@@ -70,7 +70,7 @@ async function classifyFile(
 ): Promise<FileResult> {
   try {
     const bytes = await readFile(file).catch((cause: unknown) => {
-      throw new OfframpError('IMAGE_MISSING', `Cannot read ${file}`, { cause });
+      throw new OfframpError('IMAGE_MISSING', `Cannot read the picture: ${reasonOf(cause)}`, { cause });
     });
     return {
       file,

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import { OfframpError } from '../../shared/errors.ts';
+import { OfframpError, reasonOf } from '../../shared/errors.ts';
 
 /** Which part of a data set: the one to train on, or the one held out by its publisher. */
 export type DatasetPart = 'train' | 'test';
@@ -61,7 +61,7 @@ export function readDataFile(path: string, remedy: string): Uint8Array {
   try {
     return gunzipSync(bytes, { maxOutputLength: maxFileBytes });
   } catch (thrown) {
-    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    const reason = reasonOf(thrown);
     throw new OfframpError('DATA_CORRUPT', `${found} is no whole gzip file: ${reason}`, { cause: thrown });
   }
 }

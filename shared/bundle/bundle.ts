@@ -1,5 +1,5 @@
 import { type Codec, createCodec, parseCutTables } from '../codec/index.ts';
-import { OfframpError } from '../errors.ts';
+import { OfframpError, reasonOf } from '../errors.ts';
 import type { ExitRecords } from '../exits/index.ts';
 import { fileEntries } from './check.ts';
 import { digestOf, verifyFile } from './digest.ts';
@@ -166,7 +166,7 @@ async function readNamed(readFile: ReadFile, name: string): Promise<Uint8Array> 
   try {
     return await readFile(name);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = reasonOf(cause);
     throw new OfframpError(
       'BUNDLE_FILE_MISSING',
       `${name}: got no file (${reason}), expected it in the bundle`,

@@ -1,5 +1,5 @@
 import Value from 'typebox/value';
-import { OfframpError } from '../errors.ts';
+import { OfframpError, reasonOf } from '../errors.ts';
 import { checkAcrossFields, refuse } from './check.ts';
 import { type Manifest, manifestSchema } from './schema.ts';
 
@@ -26,7 +26,7 @@ function parseJson(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = reasonOf(cause);
     throw new OfframpError(
       'BUNDLE_MANIFEST_INVALID',
       `manifest.json: got ${bytes.length} bytes that are no JSON in UTF-8 (${reason}), expected one JSON object`,

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { OfframpError } from '../errors.ts';
+import { OfframpError, reasonOf } from '../errors.ts';
 
 /**
  * A reader of a bundle's files in a folder, as `openBundle` takes it.
@@ -11,7 +11,9 @@ export function bundleFolder(folder: string): (name: string) => Promise<Uint8Arr
     try {
       return await readFile(join(folder, name));
     } catch (cause) {
-      throw new OfframpError('BUNDLE_FILE_MISSING', `Cannot read ${join(folder, name)}`, { cause });
+      throw new OfframpError('BUNDLE_FILE_MISSING', `Cannot read a file of the bundle: ${reasonOf(cause)}`, {
+        cause,
+      });
     }
   };
 }

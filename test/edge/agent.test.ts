@@ -253,7 +253,7 @@ Refusals("another length than the bundle's is IMAGE_INVALID and says both", asyn
 
 Refusals('a budget that is no time is IMAGE_INVALID', async () => {
   for (const budgetMs of [Number.NaN, 0, -1, Number.NEGATIVE_INFINITY]) {
-    await rejectsCode(agentWith().classify(image, { budgetMs }), 'IMAGE_INVALID', `${budgetMs} ms`);
+    await rejectsCode(agentWith().classify(image, { budgetMs }), 'BUDGET_INVALID', `${budgetMs} ms`);
   }
 });
 

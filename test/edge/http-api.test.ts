@@ -267,9 +267,9 @@ Refusals('files of a form that are too large only together are IMAGE_TOO_LARGE',
 
 Refusals('a budget that is no time is refused and repeated', async () => {
   for (const budget of ['0', '-1', 'NaN', 'soon', '', '600001', 'Infinity', '1e9']) {
-    await fails(post(raw, drawnImage(0), api, `?budgetMs=${budget}`), 400, 'IMAGE_INVALID', `'${budget}'`);
+    await fails(post(raw, drawnImage(0), api, `?budgetMs=${budget}`), 400, 'BUDGET_INVALID', `'${budget}'`);
   }
-  await fails(post(raw, drawnImage(0), api, '?budgetMs=5&budgetMs=6'), 400, 'IMAGE_INVALID');
+  await fails(post(raw, drawnImage(0), api, '?budgetMs=5&budgetMs=6'), 400, 'BUDGET_INVALID');
   assert.is((await post(raw, drawnImage(0), api, '?budgetMs=600000')).status, 200);
 });
 

@@ -4,7 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import * as ort from 'onnxruntime-node';
-import { OfframpError } from '../../errors.ts';
+import { OfframpError, reasonOf } from '../../errors.ts';
 import type { GraphTensor, Provider, SegmentGraph } from '../runner.ts';
 import type { FromWorker, ToWorker, WorkerInit } from './messages.ts';
 
@@ -47,7 +47,7 @@ async function createSession(graph: SegmentGraph, provider: Provider): Promise<o
   } catch (thrown) {
     // The CPU provider is always there: what it cannot load is no graph.
     if (provider !== 'cpu') throw thrown;
-    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    const reason = reasonOf(thrown);
     throw new OfframpError(
       'BUNDLE_FILE_CORRUPT',
       `${graph.key}: onnxruntime cannot load the graph: ${reason}`,
@@ -62,7 +62,7 @@ async function loadAny(): Promise<{ provider: Provider; loaded: Map<string, Load
       return { provider, loaded: await loadOn(provider) };
     } catch (thrown) {
       if (thrown instanceof OfframpError) throw thrown;
-      refusals.push(`${provider}: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+      refusals.push(`${provider}: ${reasonOf(thrown)}`);
     }
   }
   throw new OfframpError(
@@ -139,7 +139,7 @@ async function obey(loaded: Map<string, LoadedGraph>, message: ToWorker): Promis
     if (graph === undefined) throw new Error(`no graph '${message.key}' was loaded`);
     await run(graph, message);
   } catch (thrown) {
-    const reason = thrown instanceof Error ? thrown.message : String(thrown);
+    const reason = reasonOf(thrown);
     post({ kind: 'job-failed', job: message.job, message: reason });
   }
 }
