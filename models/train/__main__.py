@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import platform
 import sys
@@ -15,20 +16,31 @@ from .calibrate import Target, parse_target
 from .checkpoints import open_checkpoints
 from .data import DataError, data_folder, load_test, load_training, split_words
 from .export import ExportError, export_bundle
+from .graft import Graft
 from .network import count_parameters
-from .options import Options, add_flags, changed_flags, from_flags
+from .options import (
+    AnyOptions,
+    GraftOptions,
+    Options,
+    add_flags,
+    changed_flags,
+    from_flags,
+)
 from .recipes import RECIPES, Recipe
 from .stage import Log
-from .train import STAGES, Trainer
+from .train import Trainer
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 HERE = Path(__file__).resolve().parent
+PROCEDURES = {Options: Trainer, GraftOptions: Graft}
 
 
 def main() -> int:
     """Exit status: 0 done, 1 data or export at fault, 2 wrong usage."""
     arguments, recipe = _arguments(sys.argv[1:])
-    options = from_flags(arguments)
+    options = from_flags(arguments, recipe.options)
     torch.set_num_threads(arguments.threads)
+    _keep_memory()
     try:
         _run(arguments, recipe, options)
     except (DataError, ExportError, ValueError) as error:
@@ -55,12 +67,19 @@ def _bundle_flags(parser: argparse.ArgumentParser, recipe: Recipe) -> None:
     )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoints")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--until", choices=STAGES, default="export", help="last stage to run")
+    stages = PROCEDURES[type(recipe.options)].stages
+    parser.add_argument("--until", choices=stages, default="export", help="last stage to run")
     parser.add_argument(
         "--target",
         type=_target,
-        default="device-share=0.97",
-        help="device-share=X or accuracy=X, on the calibration split (default device-share=0.97)",
+        default=recipe.target,
+        help=f"device-share=X or accuracy=X, on the calibration split (default {recipe.target})",
+    )
+    parser.add_argument(
+        "--calibration",
+        type=_file,
+        metavar="MANIFEST",
+        help="take the exit rule over from there, as `offramp calibrate --write` left it",
     )
     add_flags(parser, recipe.options)
 
@@ -72,63 +91,67 @@ def _target(text: str) -> Target:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _run(arguments: argparse.Namespace, recipe: Recipe, options: Options) -> None:
+def _file(text: str) -> Path:
+    path = Path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"{text} is no file")
+    return path
+
+
+def _run(arguments: argparse.Namespace, recipe: Recipe, options: AnyOptions) -> None:
     data = data_folder(arguments.data)
     splits = load_training(data, recipe.source)
     default = HERE / ".checkpoints" / f"{recipe.bundle_id}-seed{options.seed}"
     folder = arguments.checkpoints or default
     open_checkpoints(folder, options, resume=arguments.resume)
     log = Log(folder / "log.jsonl")
-    trainer = Trainer(recipe, options, splits, folder, log)
-
-    teacher = trainer.teacher()
-    if arguments.until == "teacher":
+    procedure = PROCEDURES[type(options)](recipe, options, splits, folder, log)
+    trained = procedure.run(arguments.until)
+    if trained is None:
         return
-    bank = trainer.bank(teacher)
-    if arguments.until == "bank":
-        return
-    baseline = trainer.baseline(bank)
-    if arguments.until == "baseline":
-        return
-    network = trainer.joint(bank, baseline)
-    if arguments.until == "joint":
-        return
-    network = trainer.branch(bank, network)
-    if arguments.until == "branch":
-        return
-    network = trainer.finish(bank, network)
-    if arguments.until == "finish":
-        return
+    seconds = _seconds(log.path)
     training = {
         "dataset": recipe.source.name,
         "split": split_words(recipe.source, len(splits[0])),
         "command": _command(arguments, recipe, options),
         "seed": options.seed,
-        "epochs": {
-            "teacher": options.teacher_epochs,
-            "baseline": options.baseline_epochs,
-            "joint": options.joint_epochs,
-            "branch": options.branch_epochs,
-            "finish": options.finish_epochs,
-        },
+        "epochs": procedure.epochs(),
         "options": asdict(options),
         "hardware": _hardware(),
         "software": f"Python {platform.python_version()}, PyTorch {torch.__version__}",
-        "wallSeconds": round(_seconds(log.path)),
-        "parameters": count_parameters(network),
+        "method": procedure.method,
+        "wallSeconds": round(sum(seconds.values())),
+        "stageSeconds": {name: round(spent) for name, spent in seconds.items()},
+        "parameters": count_parameters(trained.network),
     }
     test = load_test(data, recipe.source)
     manifest = export_bundle(
-        recipe, network, (*splits, test), arguments.target, training, arguments.out
+        recipe,
+        trained.network,
+        (*splits, test),
+        arguments.calibration or arguments.target,
+        training,
+        arguments.out,
+        trained.baseline,
     )
     print(json.dumps(manifest["calibration"]["measured"]))
 
 
-def _command(arguments: argparse.Namespace, recipe: Recipe, options: Options) -> str:
+def _command(arguments: argparse.Namespace, recipe: Recipe, options: AnyOptions) -> str:
     words = ["python -m models.train", recipe.bundle_id, "--data DIR"]
     words += changed_flags(options, recipe.options)
     words.append(f"--target {arguments.target.kind}={arguments.target.value}")
     return " ".join(words)
+
+
+def _keep_memory() -> None:
+    """Has glibc keep freed memory: giving large tensors back to the system and having them zeroed again
+    took half of the time of a training step. Other C libraries are left as they are."""
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is None:
+        return
+    for option in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
+        set_option(option, 1 << 30)
 
 
 def _hardware() -> str:
@@ -142,8 +165,13 @@ def _hardware() -> str:
     return f"{name}, {torch.get_num_threads()} threads"
 
 
-def _seconds(log: Path) -> float:
-    return sum(json.loads(line)["seconds"] for line in log.read_text().splitlines())
+def _seconds(log: Path) -> dict[str, float]:
+    """Wall time of each stage."""
+    seconds: dict[str, float] = {}
+    for line in log.read_text().splitlines():
+        entry = json.loads(line)
+        seconds[entry["stage"]] = seconds.get(entry["stage"], 0.0) + entry["seconds"]
+    return seconds
 
 
 if __name__ == "__main__":

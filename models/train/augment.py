@@ -60,3 +60,53 @@ def _elastic(
     coarse = torch.randn(n, 2, side, side, generator=generator) * bounds.elastic_pixels
     fine = F.interpolate(coarse, (height, width), mode="bicubic", align_corners=True)
     return fine.permute(0, 2, 3, 1) * torch.tensor([2 / width, 2 / height])
+
+
+@dataclass(frozen=True)
+class CropRange:
+    """How far a crop may be off centre, and the side of the square that is blanked."""
+
+    shift_pixels: int
+    hole_pixels: int
+
+
+class Cropper:
+    """Crops of mirrored-edge pictures, every other epoch turned left to right, a square blanked.
+
+    Each image is turned in one epoch and not in the next, which one first is the image's own chance:
+    over two epochs both are seen once, where a coin each time would repeat some (Jordan 2024). Holes
+    are as dark as the set's mean.
+    """
+
+    def __init__(self, images: Tensor, bounds: CropRange) -> None:
+        self.bounds = bounds
+        self.side = images.shape[1]
+        edge = bounds.shift_pixels
+        planes = F.pad(images.permute(0, 3, 1, 2).float(), (edge,) * 4, mode="reflect")
+        self.padded = planes.to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+        self.mean = images.float().mean((0, 1, 2)).round().to(torch.uint8)
+        self.turned_first = torch.rand(len(images)) < 0.5
+
+    def draw(self, rows: Tensor, epoch: int) -> Tensor:
+        """Images uint8 [N, H, W, C] of the given rows, from torch's generator."""
+        n, side = len(rows), self.side
+        steps = torch.arange(side)
+        span = 2 * self.bounds.shift_pixels + 1
+        down = torch.randint(span, (n, 1)) + steps
+        across = torch.randint(span, (n, 1)) + steps
+        turned = self.turned_first[rows] ^ (epoch % 2 == 1)
+        across = torch.where(turned.view(-1, 1), across.flip(1), across)
+        images = self.padded[rows.view(-1, 1, 1), down.unsqueeze(2), across.unsqueeze(1)]
+        return self._blank(images)
+
+    def _blank(self, images: Tensor) -> Tensor:
+        hole, side = self.bounds.hole_pixels, self.side
+        if hole == 0:
+            return images
+        n, steps = len(images), torch.arange(side)
+        top = torch.randint(side, (n, 1)) - hole // 2
+        left = torch.randint(side, (n, 1)) - hole // 2
+        inside = ((steps >= top) & (steps < top + hole)).unsqueeze(2) & (
+            (steps >= left) & (steps < left + hole)
+        ).unsqueeze(1)
+        return torch.where(inside.unsqueeze(3), self.mean, images)

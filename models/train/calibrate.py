@@ -13,6 +13,8 @@ import numpy as np
 
 Array = np.ndarray
 
+LATER_AGREEMENT = 0.995  # of those that leave at an exit between the first and the last
+
 
 @dataclass(frozen=True)
 class Target:
@@ -23,16 +25,32 @@ class Target:
 
 
 @dataclass(frozen=True)
+class ExitRule:
+    """A temperature for every exit and a threshold for every exit but the last."""
+
+    temperatures: list[float]
+    thresholds: list[float]
+
+
+@dataclass(frozen=True)
+class ExitOutcome:
+    """One exit on one split: as though it answered all images, and on those it does answer."""
+
+    alone: float  # accuracy
+    share: float  # of all images
+    accuracy: float  # nan where it answers none
+    agreement: float  # share of its answers that the last exit would have given too
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """What the exit rule did on one split."""
+    """What the exit rule did on one split; the first exit is the device's."""
 
     device_share: float
     accuracy: float
     agreement: float  # share of images whose label is the one the last exit would have given
-    branch_accuracy: float
-    final_accuracy: float
-    device_accuracy: float  # among the images answered on the device
-    offloaded_accuracy: float  # among the others
+    offloaded_accuracy: float  # among the images that the device does not answer
+    exits: tuple[ExitOutcome, ...]
 
 
 def parse_target(text: str) -> Target:
@@ -97,6 +115,14 @@ def choose_threshold(eta: Array, early: Array, late: Array, labels: Array, targe
     return _between(eta[order], int(reached[-1]))
 
 
+def agreeing_threshold(eta: Array, agreeing: Array, share: float) -> float:
+    """The largest threshold on `eta` [n] at which `share` of those that leave are `agreeing` [n]."""
+    order = np.argsort(eta, kind="stable")
+    leaving = np.arange(1, len(eta) + 1)
+    reached = np.flatnonzero(np.cumsum(agreeing[order]) >= share * leaving)
+    return _between(eta[order], int(reached[-1]) + 1 if len(reached) else 0)
+
+
 def _between(ordered: Array, leaving: int) -> float:
     """A threshold under which exactly `leaving` of the ordered values lie, ties aside."""
     if leaving <= 0:
@@ -106,42 +132,44 @@ def _between(ordered: Array, leaving: int) -> float:
     return float((ordered[leaving - 1] + ordered[leaving]) / 2)
 
 
-def first_exits(etas: list[Array], thresholds: list[float]) -> Array:
-    """Number of the exit each image leaves at [n]; the last one takes what is left."""
-    taken = np.full(len(etas[0]), len(thresholds))
-    for number in reversed(range(len(thresholds))):
-        taken[etas[number] < thresholds[number]] = number
+def taken_exits(logits: Array, rule: ExitRule) -> Array:
+    """Number of the exit each image leaves at [n], of logits [n, exits, classes]."""
+    taken = np.full(len(logits), len(rule.thresholds))
+    for number in reversed(range(len(rule.thresholds))):
+        eta = normalised_entropy(logits[:, number], rule.temperatures[number])
+        taken[eta < rule.thresholds[number]] = number
     return taken
 
 
-def measure(
-    logits: Array, labels: Array, temperatures: list[float], thresholds: list[float]
-) -> tuple[Outcome, Array]:
-    """The exit rule on logits [n, exits, classes]; also whether each image is offloaded [n]."""
-    exits = logits.shape[1]
-    etas = [normalised_entropy(logits[:, k], temperatures[k]) for k in range(exits)]
-    taken = first_exits(etas, thresholds)
+def measure(logits: Array, labels: Array, rule: ExitRule) -> Outcome:
+    """The exit rule on logits [n, exits, classes] with labels [n]."""
+    taken = taken_exits(logits, rule)
     answers = logits.argmax(2)
     given = answers[np.arange(len(labels)), taken]
-    right = given == labels
-    offloaded = taken > 0
-    outcome = Outcome(
-        device_share=float(1 - offloaded.mean()),
+    right, agreeing = given == labels, given == answers[:, -1]
+    return Outcome(
+        device_share=float((taken == 0).mean()),
         accuracy=float(right.mean()),
-        agreement=float((given == answers[:, -1]).mean()),
-        branch_accuracy=float((answers[:, 0] == labels).mean()),
-        final_accuracy=float((answers[:, -1] == labels).mean()),
-        device_accuracy=_mean(right[~offloaded]),
-        offloaded_accuracy=_mean(right[offloaded]),
+        agreement=float(agreeing.mean()),
+        offloaded_accuracy=_mean(right[taken > 0]),
+        exits=tuple(
+            ExitOutcome(
+                alone=float((answers[:, number] == labels).mean()),
+                share=float((taken == number).mean()),
+                accuracy=_mean(right[taken == number]),
+                agreement=_mean(agreeing[taken == number]),
+            )
+            for number in range(logits.shape[1])
+        ),
     )
-    return outcome, offloaded
 
 
-def calibrate(logits: Array, labels: Array, target: Target) -> tuple[list[float], list[float]]:
-    """Temperature per exit and thresholds of all but the last; logits [n, exits, classes].
+def calibrate(logits: Array, labels: Array, target: Target) -> ExitRule:
+    """The exit rule for logits [n, exits, classes] with labels [n].
 
-    With more than two exits the target's kind is applied exit by exit to the images still there,
-    each time against the last exit.
+    The target is the first exit's, for what it speaks of is the device. Every later exit but the last
+    lets as many leave as it can of those still there while `LATER_AGREEMENT` of them get the label
+    that the last exit would give.
     """
     exits = logits.shape[1]
     temperatures = [fit_temperature(logits[:, k], labels) for k in range(exits)]
@@ -151,9 +179,13 @@ def calibrate(logits: Array, labels: Array, target: Target) -> tuple[list[float]
     for k in range(exits - 1):
         eta = normalised_entropy(logits[here, k], temperatures[k])
         early = logits[here, k].argmax(1)
-        thresholds.append(choose_threshold(eta, early, late[here], labels[here], target))
-        here = here[eta >= thresholds[-1]]
-    return temperatures, thresholds
+        if k == 0:
+            threshold = choose_threshold(eta, early, late, labels, target)
+        else:
+            threshold = agreeing_threshold(eta, early == late[here], LATER_AGREEMENT)
+        thresholds.append(threshold)
+        here = here[eta >= threshold]
+    return ExitRule(temperatures, thresholds)
 
 
 def _mean(values: Array) -> float:

@@ -7,22 +7,22 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
-from .options import Options
+from .options import AnyOptions, stages_of
 
 OPTIONS_FILE = "options.json"
 
 
-def open_checkpoints(folder: Path, options: Options, *, resume: bool) -> None:
+def open_checkpoints(folder: Path, options: AnyOptions, *, resume: bool) -> None:
     """Makes `folder` ready: emptied for a new training, checked against `options` to go on.
 
-    Raises ValueError for a folder with files of others, which would be deleted, and for checkpoints
-    of other options, which would end in a card whose command never ran.
+    An option of a stage that has not begun may still change. Raises ValueError for a folder with files
+    of others, which would be deleted, and for checkpoints of other options, which would end in a card
+    whose command never ran.
     """
     stored = folder / OPTIONS_FILE
     if resume and stored.exists():
-        _compare(folder, json.loads(stored.read_text()), asdict(options))
-        return
-    if folder.exists() and any(folder.iterdir()):
+        _compare(folder, json.loads(stored.read_text()), options)
+    elif folder.exists() and any(folder.iterdir()):
         if not stored.exists():
             raise ValueError(f"{folder} holds files that are no checkpoints; give an empty folder")
         shutil.rmtree(folder)
@@ -30,11 +30,15 @@ def open_checkpoints(folder: Path, options: Options, *, resume: bool) -> None:
     stored.write_text(json.dumps(asdict(options), indent=2) + "\n")
 
 
-def _compare(folder: Path, old: dict[str, object], new: dict[str, object]) -> None:
+def _compare(folder: Path, stored: dict[str, object], options: AnyOptions) -> None:
+    """An option that the stored ones lack is a later one, and its default what was done before it."""
+    old, new = asdict(type(options)()) | stored, asdict(options)
+    stages = stages_of(options)
+    begun = {path.stem for path in folder.glob("*.pt")}
     changed = [
-        f"{name} {old.get(name)}, now {new.get(name)}"
-        for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name)
+        f"{name} {old[name]}, now {new.get(name)}"
+        for name in sorted(old)
+        if old[name] != new.get(name) and (name not in stages or stages[name] in begun)
     ]
     if changed:
         raise ValueError(

@@ -14,6 +14,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from .quantise import Quantiser
 
 
+WEIGHTED = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)  # layers that multiply by learned weights
+
+
 class ConvBn(nn.Module):
     """A convolution with batch norm, which `fuse` turns into one convolution for inference."""
 
@@ -139,8 +142,11 @@ class Network(nn.Module):
         device = self.segments[0]
         return device.head(device.trunk(self.normalise(image)))
 
-    def train_pass(self, image: Tensor, hardness: float) -> Pass:
-        """All exits with the quantisers straight through; `hardness` as in Quantiser.soft_codes."""
+    def train_pass(self, image: Tensor, hardness: float, kept: Tensor | None = None) -> Pass:
+        """All exits with the quantisers straight through; `hardness` as in Quantiser.soft_codes.
+
+        `kept` [N] is the number of channels that each image sends across the first cut, None for all.
+        """
         done = Pass()
         x = self.normalise(image)
         for segment in self.segments:
@@ -153,7 +159,10 @@ class Network(nn.Module):
                 done.features.append(x)
                 values = segment.quantiser.values(segment.encoder(x))
                 done.values.append(values)
-                x = segment.quantiser.dequantise(segment.quantiser.soft_codes(values, hardness))
+                levels = segment.quantiser.soft_codes(values, hardness)
+                if kept is not None and len(done.values) == 1:
+                    levels = segment.quantiser.keep(levels, kept)
+                x = segment.quantiser.dequantise(levels)
         return done
 
     def forward(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
@@ -216,6 +225,22 @@ def fuse(network: AnyModule) -> AnyModule:
     return fused
 
 
+@torch.no_grad()
+def round_to_half(network: nn.Module) -> None:
+    """Rounds weights and biases of convolutions and linear layers to float16, still held as float32.
+
+    Raises ValueError where one is too large for float16.
+    """
+    for name, layer in network.named_modules():
+        if not isinstance(layer, WEIGHTED):
+            continue
+        for parameter in layer.parameters():
+            rounded = parameter.half().float()
+            if not rounded.isfinite().all():
+                raise ValueError(f"{name} has a weight of {parameter.abs().max():.3g}, beyond float16")
+            parameter.copy_(rounded)
+
+
 def count_parameters(module: nn.Module) -> int:
     """Number of learned values."""
     return sum(parameter.numel() for parameter in module.parameters())
@@ -234,8 +259,7 @@ def count_macs(module: nn.Module, example: Tensor) -> int:
         elif isinstance(layer, nn.Conv2d):
             total += output.numel() * layer.weight[0].numel()
 
-    counted = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
-    hooks = [m.register_forward_hook(note) for m in module.modules() if isinstance(m, counted)]
+    hooks = [m.register_forward_hook(note) for m in module.modules() if isinstance(m, WEIGHTED)]
     with torch.no_grad():
         module(example)
     for hook in hooks:

@@ -29,6 +29,7 @@ class Progress:
 
 StepFunction = Callable[[nn.Module, Tensor, Progress], tuple[Tensor, Figures]]
 CheckFunction = Callable[[nn.Module], Figures]
+OptimiserFunction = Callable[[nn.Module], torch.optim.Optimizer]
 
 
 @dataclass(frozen=True)
@@ -85,22 +86,30 @@ def run_stage(
     check: CheckFunction,
     folder: Path,
     log: Log,
+    optimise: OptimiserFunction | None = None,
+    companions: nn.Module | None = None,
 ) -> nn.Module:
     """Trains `model` and returns its running average; goes on from the stage's checkpoint if any.
 
+    `optimise` makes the optimiser, whose groups' learning rates are the peaks of the schedule; Adam at
+    the stage's own where absent. `companions` hold what else the steps change and a checkpoint keeps.
     The checkpoint lies at `folder`/`stage.name`.pt. The order of images depends on seed and epoch
     only, so a resumed stage sees what an uninterrupted one would have seen.
     """
     path = folder / f"{stage.name}.pt"
     model.to(memory_format=torch.channels_last)
     average = copy.deepcopy(model)
-    optimiser = torch.optim.Adam(model.parameters(), lr=stage.learning_rate)
+    optimiser = (optimise or _adam(stage.learning_rate))(model)
+    for group in optimiser.param_groups:
+        group["peak"] = group["lr"]
+    companions = companions or nn.Module()
     first = 0
     if path.exists():
         saved = torch.load(path, weights_only=True)
         average.load_state_dict(saved["average"])
         model.load_state_dict(saved["model"])
         optimiser.load_state_dict(saved["optimiser"])
+        companions.load_state_dict(saved["companions"])
         first = saved["epochs"]
     steps = stage.rows // stage.batch
     for epoch in range(first, stage.epochs):
@@ -112,7 +121,7 @@ def run_stage(
         for number in range(steps):
             progress = Progress(epoch, (epoch * steps + number) / (stage.epochs * steps))
             for group in optimiser.param_groups:
-                group["lr"] = one_cycle(progress.done, stage.learning_rate)
+                group["lr"] = one_cycle(progress.done, group["peak"])
             rows = order[number * stage.batch : (number + 1) * stage.batch]
             loss, figures = step(model, rows, progress)
             optimiser.zero_grad()
@@ -130,25 +139,21 @@ def run_stage(
             **{f"train_{key}": value for key, value in sums.items()},
             **{f"calibration_{key}": value for key, value in check(average).items()},
         })
-        _save(path, model, average, optimiser, epoch + 1)
+        parts = {
+            "model": model,
+            "average": average,
+            "optimiser": optimiser,
+            "companions": companions,
+        }
+        _save(path, {name: part.state_dict() for name, part in parts.items()} | {"epochs": epoch + 1})
     return average.eval()
 
 
-def _save(
-    path: Path,
-    model: nn.Module,
-    average: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    epochs: int,
-) -> None:
+def _adam(learning_rate: float) -> OptimiserFunction:
+    return lambda model: torch.optim.Adam(model.parameters(), lr=learning_rate)
+
+
+def _save(path: Path, parts: dict[str, object]) -> None:
     partial = path.with_suffix(".partial")
-    torch.save(
-        {
-            "model": model.state_dict(),
-            "average": average.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "epochs": epochs,
-        },
-        partial,
-    )
+    torch.save(parts, partial)
     partial.replace(path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 TOTAL = 1 << 14
 PRIOR_WEIGHT = 4.0  # observations' worth of the channel's own marginal mixed into every context
@@ -60,7 +60,7 @@ def code_bits(codes: Tensor, tables: np.ndarray, bits: int) -> np.ndarray:
     return lengths[contexts(codes, bits), codes.long()].sum((1, 2, 3)).numpy()
 
 
-class RateModel:
+class RateModel(nn.Module):
     """The tables while training: running counts, and a code length with a gradient.
 
     Between two neighbouring levels the length is interpolated linearly, so its slope is the true
@@ -68,9 +68,11 @@ class RateModel:
     """
 
     def __init__(self, channels: int, bits: int, decay: float = 0.98) -> None:
+        super().__init__()
         self.bits = bits
         self.decay = decay
-        self.counts = torch.ones(channels * 64, 1 << bits, dtype=torch.float64)
+        counts = torch.ones(channels * 64, 1 << bits, dtype=torch.float64)
+        self.register_buffer("counts", counts)
 
     def observe(self, values: Tensor, weights: Tensor) -> None:
         """Takes up the codes of a batch of real-valued levels [N, c, h, w], image weights [N]."""

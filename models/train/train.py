@@ -18,15 +18,15 @@ from torch import Tensor, nn
 
 from .augment import warp
 from .bank import Bank, load_bank, logits_of, make_bank, save_bank
+from .baseline import Trained, unbranched
 from .data import Split
+from .inference import EVALUATION_BATCH, accuracy, evaluate, rate_models
 from .losses import exit_loss, image_weights, uncertainty
 from .network import Network
 from .options import Options
 from .recipes import Recipe
 from .stage import Figures, Log, Progress, Stage, run_stage
-from .tables import RateModel
 
-EVALUATION_BATCH = 500
 STAGES = ("teacher", "bank", "baseline", "joint", "branch", "finish", "export")
 
 
@@ -42,23 +42,63 @@ class Drawn:
 class Trainer:
     """Runs the stages of one recipe; everything they leave lies in `folder`."""
 
+    stages = STAGES
+    method = (
+        "BranchyNet's joint training from the trained baseline, with distillation from a teacher, a "
+        "straight-through quantiser with a rate term, and averaged weights"
+    )
+
     def __init__(
         self, recipe: Recipe, options: Options, splits: tuple[Split, Split], folder: Path, log: Log
     ) -> None:
+        if recipe.lesson is None:
+            raise ValueError(f"{recipe.bundle_id} has no teacher, which this training begins with")
+        self.lesson = recipe.lesson
         self.recipe = recipe
         self.options = options
         self.training, self.calibration = splits
         self.folder = folder
         self.log = log
 
+    def run(self, until: str) -> Trained | None:
+        """All stages in order; the trained networks, or None after an earlier stage than the export."""
+        teacher = self.teacher()
+        if until == "teacher":
+            return None
+        bank = self.bank(teacher)
+        if until == "bank":
+            return None
+        baseline = self.baseline(bank)
+        if until == "baseline":
+            return None
+        network = self.joint(bank, baseline)
+        if until == "joint":
+            return None
+        network = self.branch(bank, network)
+        if until == "branch":
+            return None
+        network = self.finish(bank, network)
+        return Trained(network, unbranched(baseline)) if until == "export" else None
+
+    def epochs(self) -> dict[str, int]:
+        """Epochs per stage, for the manifest."""
+        options = self.options
+        return {
+            "teacher": options.teacher_epochs,
+            "baseline": options.baseline_epochs,
+            "joint": options.joint_epochs,
+            "branch": options.branch_epochs,
+            "finish": options.finish_epochs,
+        }
+
     def teacher(self) -> nn.Module:
         """A teacher trained on freshly warped images; label cross-entropy only."""
         torch.manual_seed(self.options.seed)
-        model = self.recipe.teacher()
+        model = self.lesson.teacher()
 
         def step(model: nn.Module, rows: Tensor, progress: Progress) -> tuple[Tensor, Figures]:
             image = warp(
-                self.training.images[rows], self.recipe.teacher_warp, torch.default_generator
+                self.training.images[rows], self.lesson.teacher_warp, torch.default_generator
             )
             labels = self.training.labels[rows]
             with torch.autocast("cpu", torch.bfloat16):
@@ -81,7 +121,7 @@ class Trainer:
             started = time.monotonic()
             options = self.options
             bank = make_bank(
-                self.training, teacher, self.recipe.student_warp, options.copies, options.seed
+                self.training, teacher, self.lesson.student_warp, options.copies, options.seed
             )
             save_bank(bank, path)
             self.log.write({"stage": "bank", "seconds": time.monotonic() - started})
@@ -114,7 +154,7 @@ class Trainer:
         options = self.options
         model = self.recipe.network()
         model.load_state_dict(baseline.state_dict())
-        rates = _rate_models(model, self.training.images[:2])
+        rates = rate_models(model, self.training.images[:2])
 
         def step(model: nn.Module, rows: Tensor, progress: Progress) -> tuple[Tensor, Figures]:
             drawn = self._draw(bank, rows, progress)
@@ -122,7 +162,9 @@ class Trainer:
             return self._loss_of_all(model, rates, drawn, hardness, options.hard_share)
 
         stage = self._stage("joint", options.joint_epochs)
-        return run_stage(stage, model, step, self._check_joint, self.folder, self.log)
+        return run_stage(
+            stage, model, step, self._check_joint, self.folder, self.log, companions=rates
+        )
 
     def branch(self, bank: Bank, network: Network) -> Network:
         """The device's trunk and branch learn on by themselves; the rest is left as it is.
@@ -151,7 +193,7 @@ class Trainer:
         """
         options = self.options
         pool = doubted_rows(network, bank, options.pool_hard)
-        rates = _rate_models(network, self.training.images[:2])
+        rates = rate_models(network, self.training.images[:2])
         per_copy = len(self.training)
         device = network.segments[0]
         device.trunk.requires_grad_(False)
@@ -169,12 +211,14 @@ class Trainer:
             rows=len(pool),
             learning_rate=options.learning_rate / 2,
         )
-        return run_stage(stage, network, step, self._check_joint, self.folder, self.log)
+        return run_stage(
+            stage, network, step, self._check_joint, self.folder, self.log, companions=rates
+        )
 
     def _loss_of_all(
         self,
         model: nn.Module,
-        rates: list[RateModel],
+        rates: nn.ModuleList,
         drawn: Drawn,
         hardness: float,
         hard_share: float,
@@ -248,32 +292,6 @@ class Trainer:
             average=options.average,
             seed=options.seed,
         )
-
-
-def accuracy(logits: Tensor, labels: Tensor) -> float:
-    """Share of rows [n, classes] whose largest logit is the label's."""
-    return (logits.argmax(1) == labels).float().mean().item()
-
-
-@torch.no_grad()
-def evaluate(network: Network, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """(logits float32 [n, exits, classes], codes per cut uint8 [n, c, h, w]) in evaluation mode."""
-    network.eval()
-    logits, codes = [], []
-    for chunk in images.split(EVALUATION_BATCH):
-        exits, cuts = network(chunk)
-        logits.append(torch.stack(exits, 1))
-        codes.append(cuts)
-    return torch.cat(logits), [torch.cat(cut) for cut in zip(*codes, strict=True)]
-
-
-def _rate_models(network: Network, images: Tensor) -> list[RateModel]:
-    """One running rate model per cut, of the channels its codes have."""
-    _, codes = evaluate(network, images)
-    return [
-        RateModel(cut.shape[1], segment.quantiser.bits)
-        for cut, segment in zip(codes, network.segments)
-    ]
 
 
 @torch.no_grad()

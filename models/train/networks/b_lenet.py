@@ -7,25 +7,13 @@ into the convolutions at export. The bottleneck at the cut is this project's own
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
 from ..network import ConvBn, ConvPoolNorm, Network, Normalise, Segment
+from .blocks import Residual
 
 CODE_CHANNELS = 6
 CODE_BITS = 3
-
-
-class Residual(nn.Module):
-    """Two 3x3 convolutions around a shortcut, [N, channels, h, w] in and out."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first = ConvBn(nn.Conv2d(channels, channels, 3, padding=1, bias=False))
-        self.second = ConvBn(nn.Conv2d(channels, channels, 3, padding=1, bias=False))
-        self.relu = nn.ReLU()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.relu(x + self.second(self.relu(self.first(x))))
 
 
 def _pool() -> nn.MaxPool2d:
