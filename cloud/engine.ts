@@ -10,6 +10,8 @@ import { decodeRows, rowElements, type ServedBundle } from './served-bundle.ts';
 export interface Work {
   readonly served: ServedBundle;
   readonly cut: number;
+  /** Channels of the codes that the rows have; all when absent. */
+  readonly channels?: number;
   readonly rows: readonly Uint8Array[];
   readonly budgetMs: number;
   readonly onResult: (result: Omit<InferResult, 'id'>) => void;
@@ -74,7 +76,8 @@ export class Engine {
 
   /**
    * Takes a request; returns what to call when its caller has gone before the answer.
-   * @throws OfframpError CUT_UNSUPPORTED, CODES_CORRUPT, TENSOR_INVALID, BUSY, BUDGET_SPENT: nothing was queued.
+   * @throws OfframpError CUT_UNSUPPORTED, RATE_UNSUPPORTED, CODES_CORRUPT, TENSOR_INVALID, BUSY, BUDGET_SPENT: nothing was
+   * queued.
    */
   submit(work: Work): () => void {
     if (work.budgetMs <= 0) {
@@ -86,7 +89,7 @@ export class Engine {
       rows: work.rows.length,
       queuedAtMs: now,
       deadlineMs: now + work.budgetMs,
-      item: { work, tensor: decodeRows(work.served, work.cut, work.rows) },
+      item: { work, tensor: decodeRows(work.served, work.cut, work.rows, work.channels) },
     };
     this.#batcher.offer(ticket, this.#drainMs());
     this.#dispatch();

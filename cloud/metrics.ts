@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Load } from '../shared/protocol/index.ts';
 import type { EngineObserver } from './engine.ts';
+import type { DecoderObserver } from './picture-decoder.ts';
 
 const seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 const rows = [1, 2, 4, 8, 16, 32, 64, 128, 256];
@@ -8,11 +9,12 @@ const rows = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 /** Read when metrics are scraped. */
 export interface Gauges {
   load(): Load;
+  undecodedRows(): number;
   connections(): number;
 }
 
 /** The server's Prometheus metrics: own prefix, base units, labels of bounded sets only. */
-export class CloudMetrics implements EngineObserver {
+export class CloudMetrics implements EngineObserver, DecoderObserver {
   readonly registry = new Registry();
   readonly #rows = this.#counter('rows_total', 'Rows answered, by bundle and exit', ['bundle', 'exit']);
   readonly #refusals = this.#counter('refusals_total', 'Requests and connections refused, by error code', [
@@ -22,6 +24,7 @@ export class CloudMetrics implements EngineObserver {
   readonly #batchRows = this.#histogram('batch_rows', 'Rows per batch', ['bundle', 'cut'], rows);
   readonly #run = this.#histogram('batch_run_seconds', 'Compute time of a batch', ['bundle', 'cut'], seconds);
   readonly #queue = this.#histogram('queue_seconds', 'Time a request waited for an executor', [], seconds);
+  readonly #decode = this.#histogram('decode_seconds', 'Time to decode one picture', [], seconds);
 
   constructor(provider: string, gauges: Gauges) {
     const registers = [this.registry];
@@ -29,6 +32,7 @@ export class CloudMetrics implements EngineObserver {
     this.#gauge('connections', 'Open connections', () => gauges.connections());
     this.#gauge('queued_rows', 'Rows waiting for an executor', () => gauges.load().queuedRows);
     this.#gauge('running_rows', 'Rows being computed', () => gauges.load().runningRows);
+    this.#gauge('undecoded_rows', 'Pictures not decoded yet', () => gauges.undecodedRows());
     new Gauge({
       name: 'offramp_cloud_provider_info',
       help: 'Execution provider the sessions really got',
@@ -48,6 +52,10 @@ export class CloudMetrics implements EngineObserver {
 
   onQueued(waitedSeconds: number): void {
     this.#queue.observe(waitedSeconds);
+  }
+
+  onDecoded(tookSeconds: number): void {
+    this.#decode.observe(tookSeconds);
   }
 
   onRefused(code: string): void {

@@ -1,4 +1,5 @@
 import type { Bundle } from '../shared/bundle/index.ts';
+import { absentCode } from '../shared/codec/index.ts';
 import { OfframpError } from '../shared/errors.ts';
 import { bundleTag } from '../shared/protocol/index.ts';
 import { type SegmentGraph, segmentGraph } from '../shared/runtime/index.ts';
@@ -32,19 +33,24 @@ export function rowElements({ bundle }: ServedBundle, cut: number): number {
 }
 
 /**
- * Turns the rows of a request into the tensor that enters at `cut`, uint8 [rows, ...].
- * @throws OfframpError CUT_UNSUPPORTED, CODES_CORRUPT, TENSOR_INVALID.
+ * Turns the rows of a request into the tensor that enters at `cut`, uint8 [rows, ...]. Rows of `channels` channels are
+ * filled up to all of the cut's, so that rows of any rate share a batch.
+ * @throws OfframpError CUT_UNSUPPORTED, RATE_UNSUPPORTED, CODES_CORRUPT, TENSOR_INVALID.
  */
 export function decodeRows(
   served: ServedBundle,
   cut: number,
   rows: readonly Uint8Array[],
+  channels?: number,
 ): Uint8Array<ArrayBuffer> {
   const size = rowElements(served, cut);
   const tensor = new Uint8Array(rows.length * size);
+  if (cut > 0) {
+    decodeCodes(served.bundle, cut, rows, channels, tensor);
+    return tensor;
+  }
   for (const [index, row] of rows.entries()) {
-    if (cut > 0) served.bundle.codec(cut).decodeInto(row, tensor, index * size);
-    else if (row.length === size) tensor.set(row, index * size);
+    if (row.length === size) tensor.set(row, index * size);
     else {
       throw new OfframpError(
         'TENSOR_INVALID',
@@ -53,6 +59,23 @@ export function decodeRows(
     }
   }
   return tensor;
+}
+
+function decodeCodes(
+  bundle: Bundle,
+  cut: number,
+  rows: readonly Uint8Array[],
+  channels: number | undefined,
+  tensor: Uint8Array,
+): void {
+  const codec = bundle.codec(cut, channels);
+  const absent = absentCode(codec.bits);
+  const size = tensor.length / rows.length;
+  for (const [index, row] of rows.entries()) {
+    const start = index * size;
+    codec.decodeInto(row, tensor, start);
+    tensor.fill(absent, start + codec.count, start + size);
+  }
 }
 
 function cutUnsupported(id: string, cut: number, segments: number): OfframpError {

@@ -4,17 +4,24 @@ import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import { systemClock } from '../shared/clock.ts';
 import { OfframpError } from '../shared/errors.ts';
-import { foreignRequest, listenError, tokenCheck } from '../shared/host/index.ts';
+import {
+  decodeImage,
+  foreignRequest,
+  listenError,
+  sentPictureResize,
+  tokenCheck,
+} from '../shared/host/index.ts';
 import { maxHeaderBytes, subprotocol } from '../shared/protocol/index.ts';
 import type { Runner } from '../shared/runtime/index.ts';
 import type { BatcherLimits } from './batcher.ts';
 import { Engine } from './engine.ts';
 import { CloudMetrics } from './metrics.ts';
+import { type Decode, type DecoderLimits, PictureDecoder } from './picture-decoder.ts';
 import type { ServedBundle } from './served-bundle.ts';
 import { Session, type SessionHost, type SessionLimits } from './session.ts';
 import { attach, wsTransport } from './ws-transport.ts';
 
-export interface CloudLimits extends BatcherLimits, Omit<SessionLimits, 'maxFrameBytes'> {
+export interface CloudLimits extends BatcherLimits, DecoderLimits, Omit<SessionLimits, 'maxFrameBytes'> {
   readonly maxConnections: number;
   /** How long a drain waits for requests in flight before it closes their connections. */
   readonly drainMs: number;
@@ -27,6 +34,9 @@ export const defaultCloudLimits: CloudLimits = {
   heartbeatMs: 5000,
   helloTimeoutMs: 5000,
   maxUnsentBytes: 512 * 1024,
+  maxImageBytes: 256 * 1024,
+  maxDecodes: 2,
+  maxUndecodedBytes: 64 * 1024 * 1024,
   maxConnections: 1024,
   drainMs: 10_000,
 };
@@ -44,6 +54,8 @@ export interface CloudOptions {
 }
 
 const goingAway = 1001;
+/** Less than a device takes of its own user: here pictures of many devices are decoded at once. */
+const maxPicturePixels = 16_000_000;
 /** Frame header and fixed fields of a result, generously. */
 const resultOverheadBytes = 128;
 /** What a peer gets to answer the closing handshake before its socket is destroyed. */
@@ -55,6 +67,7 @@ const lingerMs = 1000;
 export class CloudServer {
   readonly #options: CloudOptions;
   readonly #engine: Engine;
+  readonly #pictures: PictureDecoder;
   readonly #metrics: CloudMetrics;
   readonly #sessions = new Map<Session, WebSocket>();
   readonly #wss: WebSocketServer;
@@ -69,11 +82,15 @@ export class CloudServer {
     const authorised = tokenCheck(options.tokens, options.host);
     this.#metrics = new CloudMetrics(runner.provider, {
       load: () => this.#engine.load,
+      undecodedRows: () => this.#pictures.undecodedRows,
       connections: () => this.#sessions.size,
     });
     this.#engine = new Engine(runner, systemClock, limits, this.#metrics);
+    this.#pictures = new PictureDecoder(this.#engine, decodePicture, systemClock, limits, this.#metrics);
     const maxRowBytes = Math.max(...bundles.map((served) => served.maxRowBytes));
-    const maxFrameBytes = maxHeaderBytes + limits.maxBatchRows * maxRowBytes;
+    // Not a batch of the largest pictures: one, or as many as fit.
+    const maxPayloadBytes = Math.max(limits.maxBatchRows * maxRowBytes, limits.maxImageBytes);
+    const maxFrameBytes = maxHeaderBytes + maxPayloadBytes;
     // `closeTimeout` is missing in the types of ws.
     const socketOptions: ServerOptions & { readonly closeTimeout: number } = {
       noServer: true,
@@ -91,7 +108,7 @@ export class CloudServer {
       clock: systemClock,
       load: () => this.#engine.load,
       authorised,
-      submit: (work) => this.#engine.submit(work),
+      submit: (work) => this.#pictures.submit(work),
       onRefused: (code) => this.#metrics.onRefused(code),
       onReady: (agent) => {
         logger.info({ agent, connections: this.#sessions.size }, 'device connected');
@@ -231,6 +248,9 @@ export class CloudServer {
     );
   }
 }
+
+const decodePicture: Decode = (file, shape) =>
+  decodeImage(file, shape, sentPictureResize, { maxPixels: maxPicturePixels });
 
 /** Never less than the answers to all of a device's credits, which a slow link may rightly have waiting at once. */
 function unsentLimit(limits: CloudLimits, bundles: readonly ServedBundle[]): number {

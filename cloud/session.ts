@@ -16,13 +16,15 @@ import {
   type TransportEvents,
   type Welcome,
 } from '../shared/protocol/index.ts';
-import type { Work } from './engine.ts';
+import type { SentWork } from './picture-decoder.ts';
 import type { ServedBundle } from './served-bundle.ts';
 
 export interface SessionLimits {
   /** Requests in flight per connection; announced as `credits`. */
   readonly credits: number;
   readonly maxFrameBytes: number;
+  /** Bytes of the largest picture file, announced with the same name; 0 takes none. */
+  readonly maxImageBytes: number;
   readonly heartbeatMs: number;
   /** A peer that has not said a valid hello by then is disconnected. */
   readonly helloTimeoutMs: number;
@@ -38,7 +40,7 @@ export interface SessionHost {
   readonly clock: Clock;
   load(): Load;
   authorised(token: string | undefined): boolean;
-  submit(work: Work): () => void;
+  submit(work: SentWork): () => void;
   /** Counts a refusal by its code. */
   onRefused(code: OfframpError['code']): void;
   onReady(agent: string): void;
@@ -134,6 +136,7 @@ export class Session implements TransportEvents {
       bundles: bundles.map(({ id, digest }) => ({ id, digest })),
       credits: limits.credits,
       maxFrameBytes: limits.maxFrameBytes,
+      ...(limits.maxImageBytes > 0 && { maxImageBytes: limits.maxImageBytes }),
       heartbeatMs: limits.heartbeatMs,
       load: this.#host.load(),
     };
@@ -183,6 +186,9 @@ export class Session implements TransportEvents {
     return this.#host.submit({
       served,
       cut: request.cut,
+      ...(request.channels !== undefined && { channels: request.channels }),
+      ...(request.format !== undefined && { format: request.format }),
+      sender: this,
       rows: request.rows,
       budgetMs: request.budgetMs,
       onResult: (result) => this.#answer(id, () => encodeResult({ id, ...result })),

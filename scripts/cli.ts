@@ -3,10 +3,11 @@
  * Exit codes: 0 done, 1 a coded error (its code leads the message on stderr), 2 wrong usage.
  */
 import { Argument, Command, CommanderError, Option } from 'commander';
-import type { ResizeMode } from '../edge/daemon/index.ts';
 import { OfframpError } from '../shared/errors.ts';
+import type { ResizeMode } from '../shared/host/index.ts';
 import { day, numberWithin } from './calibrate/arguments.ts';
-import { deviceOption, logLevelOption, port, wholeNumber } from './options.ts';
+import type { ImageFormat } from './evaluate/sent-pictures.ts';
+import { channels, deviceOption, logLevelOption, port, wholeNumber } from './options.ts';
 import { say } from './output.ts';
 import { defaultBundle, defaultCloudPort, defaultEdgePort, version } from './project.ts';
 
@@ -22,6 +23,18 @@ function examples(...lines: readonly string[]): string {
 function collect(value: string, earlier: readonly string[] | undefined): string[] {
   return [...(earlier ?? []), value];
 }
+
+function onlyOne(bundles: readonly string[]): string {
+  const [bundle, second] = bundles;
+  if (bundle !== undefined && second === undefined) return bundle;
+  throw new OfframpError(
+    'CONFIG_INVALID',
+    `--bundle: got ${bundles.join(', ')}, expected one unless --table or --plot is given`,
+  );
+}
+
+/** Options of `evaluate` that are about the way to a server, of which there is none with --table and --plot. */
+const networkOptions = ['budgetMs', 'concurrency', 'imageFormat', 'imageQuality', 'rate'];
 
 const program = new Command('offramp')
   .description('Edge-cloud partitioned inference with early exits.')
@@ -68,6 +81,13 @@ program
   )
   .option('--credits <number>', 'requests in flight per connection', wholeNumber(1, 65_536), 64)
   .option(
+    '--max-image-bytes <number>',
+    'bytes of the largest picture file that a device may send, 0 for none',
+    wholeNumber(0, 16 * 1024 * 1024),
+    256 * 1024,
+  )
+  .option('--decoders <number>', 'pictures decoded at once', wholeNumber(1, 64), 2)
+  .option(
     '--drain-ms <number>',
     'how long a stop waits for requests in flight',
     wholeNumber(0, 600_000),
@@ -96,7 +116,12 @@ program
   .option('--port <number>', 'port to listen on, 0 for any', port, defaultEdgePort)
   .option('--bundle <id or folder>', 'bundle to run', defaultBundle)
   .option('--cloud <url>', 'ws: or wss: address of the cloud server')
-  .option('--cut <number>', 'segments to run here (default: 1 with a cloud, all without)', wholeNumber(1, 64))
+  .option(
+    '--cut <number>',
+    'segments to run here, 0 sends the image (default: 1 with a cloud, all without)',
+    wholeNumber(0, 64),
+  )
+  .option('--rate <channels>', 'channels of the codes to send, one of the rates of the cut', channels)
   .option(
     '--budget-ms <number>',
     'time for an answer unless the request says otherwise',
@@ -127,7 +152,11 @@ program
   .option('--bundle <id or folder>', 'bundle to run', defaultBundle)
   .option('--cloud <url>', 'ws: or wss: address of the cloud server')
   .option('--cloud-token-file <file>', "file with the cloud server's token (or OFFRAMP_CLOUD_TOKEN)")
-  .option('--cut <number>', 'segments to run here (default: 1 with a cloud, all without)', wholeNumber(1, 64))
+  .option(
+    '--cut <number>',
+    'segments to run here, 0 sends the image (default: 1 with a cloud, all without)',
+    wholeNumber(0, 64),
+  )
   .option('--budget-ms <number>', 'time for each answer', wholeNumber(1, 600_000), 2000)
   .addOption(resizeOption)
   .option('--json', 'print JSON')
@@ -144,18 +173,63 @@ program
     examples(
       'offramp evaluate --data ./data',
       'offramp evaluate --bundle b-lenet-mnist --data ./data --json',
+      'offramp evaluate --rate-curve ./curve --data ./data',
+      'offramp evaluate --table --data ./data   # against their baselines, all bundles',
+      'offramp evaluate --bundle b-lenet-mnist --plot ./curves --data ./data',
     ),
   )
-  .option('--bundle <id or folder>', 'bundle to measure', defaultBundle)
+  .option(
+    '--bundle <id or folder>',
+    `bundle to measure (default: "${defaultBundle}"); with --table or --plot may be repeated (default: all)`,
+    collect,
+  )
   .option('--data <folder>', 'folder that holds the data sets (or OFFRAMP_DATA)')
   .option('--limit <number>', 'only the first so many images', wholeNumber(1, 1_000_000))
-  .option('--cut <number>', 'segments on the device', wholeNumber(1, 64), 1)
+  .option('--cut <number>', 'segments on the device, 0 sends the image', wholeNumber(0, 64), 1)
+  .option('--rate <channels>', 'channels of the codes to send, one of the rates of the cut', channels)
+  .addOption(
+    new Option('--image-format <format>', 'how the image is sent at cut 0 (default: "raw")').choices([
+      'raw',
+      'png',
+      'jpeg',
+      'webp',
+    ] satisfies ImageFormat[]),
+  )
+  .option('--image-quality <number>', 'quality of JPEG or WebP (default: 80)', wholeNumber(1, 100))
   .option('--concurrency <number>', 'images under way at once', wholeNumber(1, 1024), 16)
   .option('--budget-ms <number>', 'time for each answer', wholeNumber(1, 600_000), 2000)
+  .addOption(
+    new Option(
+      '--rate-curve [folder]',
+      'send every image at every rate and as WebP; write SVG and JSON',
+    ).conflicts(['concurrency', 'imageFormat', 'imageQuality', 'plot', 'rate', 'sample', 'table']),
+  )
+  .addOption(
+    new Option('--table', "measure against the baseline, in one process: the paper's Table I").conflicts(
+      networkOptions,
+    ),
+  )
+  .addOption(
+    new Option('--plot <folder>', 'write accuracy against time and operations as SVG and JSON').conflicts(
+      networkOptions,
+    ),
+  )
+  .option('--sample <number>', '--table, --plot: images to time', wholeNumber(1, 1_000_000), 1000)
   .option('--json', 'print JSON')
-  .action(async (options) => {
+  .action(async ({ bundle, ...options }) => {
+    if (options.table || options.plot !== undefined) {
+      const { evaluateTableCommand } = await import('./commands/evaluate-table.ts');
+      await evaluateTableCommand({ ...options, bundle });
+      return;
+    }
+    const single = { ...options, bundle: onlyOne(bundle ?? [defaultBundle]) };
+    if (options.rateCurve !== undefined) {
+      const { evaluateRatesCommand } = await import('./commands/evaluate-rates.ts');
+      await evaluateRatesCommand(single);
+      return;
+    }
     const { evaluateCommand } = await import('./commands/evaluate.ts');
-    await evaluateCommand(options);
+    await evaluateCommand(single);
   });
 
 program

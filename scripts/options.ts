@@ -13,6 +13,8 @@ export function wholeNumber(minimum: number, maximum: number): (text: string) =>
 }
 
 export const port = wholeNumber(0, 65_535);
+/** Channels of the codes; as many as the protocol can say. */
+export const channels = wholeNumber(1, 4096);
 
 /**
  * Reads tokens: one a line from the file, or separated by commas from the variable. Empty lines and lines that begin with # are

@@ -6,7 +6,11 @@ import { OfframpError } from '../shared/errors.ts';
 /** The folder that holds package.json and models/, from the sources as from the compiled package. */
 export const projectFolder = findProject(dirname(fileURLToPath(import.meta.url)));
 
-export const version: string = JSON.parse(readFileSync(join(projectFolder, 'package.json'), 'utf8')).version;
+const packageJson = JSON.parse(readFileSync(join(projectFolder, 'package.json'), 'utf8'));
+
+export const version: string = packageJson.version;
+/** Version of onnxruntime; package.json pins it. */
+export const runtimeVersion: string = packageJson.dependencies['onnxruntime-node'];
 
 export const defaultBundle = 'b-lenet-mnist';
 export const defaultCloudPort = 8470;
@@ -21,11 +25,18 @@ export function findBundle(nameOrFolder: string): string {
   for (const folder of [resolve(nameOrFolder), join(models, nameOrFolder)]) {
     if (existsSync(join(folder, 'manifest.json'))) return folder;
   }
-  const known = readdirSync(models).filter((name) => existsSync(join(models, name, 'manifest.json')));
   throw new OfframpError(
     'BUNDLE_NOT_FOUND',
-    `No bundle '${nameOrFolder}': expected a folder with a manifest.json, or one of ${known.join(', ')}`,
+    `No bundle '${nameOrFolder}': expected a folder with a manifest.json, or one of ${bundleIds().join(', ')}`,
   );
+}
+
+/** Ids of the bundles under models/, in alphabetical order. */
+export function bundleIds(): string[] {
+  const models = join(projectFolder, 'models');
+  return readdirSync(models)
+    .filter((name) => existsSync(join(models, name, 'manifest.json')))
+    .sort();
 }
 
 function findProject(start: string): string {

@@ -32,6 +32,7 @@ const table = {
   PROTOCOL_UNSUPPORTED: { httpStatus: 426, closeCode: 4426, retryable: false },
   UNAUTHORIZED: { httpStatus: 401, closeCode: 4401, retryable: false },
   CUT_UNSUPPORTED: { httpStatus: 400, retryable: false },
+  RATE_UNSUPPORTED: { httpStatus: 400, retryable: false },
   CREDIT_EXCEEDED: { httpStatus: 429, retryable: true },
   DUPLICATE_REQUEST: { httpStatus: 409, closeCode: 4400, retryable: false },
   SLOW_PEER: { httpStatus: 408, closeCode: 1008, retryable: true },

@@ -1,11 +1,15 @@
 import type { Bundle } from '../../shared/bundle/index.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { OfframpError } from '../../shared/errors.ts';
-import { decideExit, type ExitDecision } from '../../shared/exits/index.ts';
+import { decideExit } from '../../shared/exits/index.ts';
 import { bundleTag } from '../../shared/protocol/index.ts';
 import { type Runner, segmentKey } from '../../shared/runtime/index.ts';
-import type { Answer, Route } from './answer.ts';
-import type { OffloadResult } from './connection.ts';
+import type { Answer } from './answer.ts';
+import { cloudOrDevice } from './cloud-or-device.ts';
+import { composeAnswer, type ExitOutcome, type Stopwatch, startWatch } from './compose.ts';
+import type { Offload, OffloadResult } from './connection.ts';
+import { type ImageSource, pictureFile } from './image-source.ts';
+import { DurationEstimate, reserveMs } from './reserve.ts';
 import type { CloudLink } from './uplink.ts';
 
 export interface AgentOptions {
@@ -15,25 +19,18 @@ export interface AgentOptions {
   /** Absent on a device that never offloads: then every image that is not confident is answered degraded. */
   readonly cloud?: CloudLink;
   readonly clock: Clock;
-  /** Number of segments the device runs, 1 to all of them (edge-only). */
+  /** Number of segments the device runs: 0 sends the image, all of them are edge-only. */
   readonly cut: number;
+  /** Channels of the codes to send, one of the rates of the cut; all when absent. */
+  readonly channels?: number;
   readonly defaultBudgetMs: number;
   /** Images under way at once; beyond it `classify` refuses with BUSY. */
   readonly maxInFlight: number;
 }
 
-/** Pixels, or what makes them; then making them is timed and takes from the budget. */
-export type ImageSource = Uint8Array | (() => Promise<Uint8Array>);
-
 export interface ClassifyOptions {
   /** Milliseconds for the answer, from the call on. */
   readonly budgetMs?: number;
-}
-
-/** An exit and what it decided. */
-interface ExitOutcome {
-  readonly decision: ExitDecision;
-  readonly exit: number;
 }
 
 /** The last device exit an image came to. */
@@ -42,18 +39,13 @@ interface DeviceOutcome extends ExitOutcome {
   readonly codes: Uint8Array | undefined;
 }
 
-/** What a result says of the cloud's part. */
-type CloudCosts = Pick<OffloadResult, 'queueMicros' | 'runMicros' | 'bytesSent'>;
-
-/** Time stamps of one image's way on the agent's clock, milliseconds. */
-interface Stopwatch {
-  readonly startedAtMs: number;
-  prepareMs: number;
-  deviceMs: number;
-  exitMs: number;
-  encodeMs: number;
-  bytesSent: number;
+/** The exit an image left by in the cloud. */
+interface CloudOutcome extends ExitOutcome {
+  readonly result: OffloadResult;
 }
+
+/** What of a request depends on the image. */
+type Sent = Pick<Offload, 'rows' | 'format' | 'channels'>;
 
 /**
  * The edge agent's core: runs the device's segments, lets confident images leave, sends the codes of the others to the cloud
@@ -61,17 +53,22 @@ interface Stopwatch {
  */
 export class Agent {
   readonly #options: AgentOptions;
+  readonly #prepareTime = new DurationEstimate();
+  readonly #ownTime = new DurationEstimate();
   #inFlight = 0;
+  /** Answers that the device is making of its own at cut 0. */
+  #ownUnderWay = 0;
 
-  /** @throws OfframpError CUT_UNSUPPORTED. */
+  /** @throws OfframpError CUT_UNSUPPORTED, RATE_UNSUPPORTED. */
   constructor(options: AgentOptions) {
     const { segments, id } = options.bundle.manifest;
-    if (!Number.isInteger(options.cut) || options.cut < 1 || options.cut > segments.length) {
+    if (!Number.isInteger(options.cut) || options.cut < 0 || options.cut > segments.length) {
       throw new OfframpError(
         'CUT_UNSUPPORTED',
-        `Cut ${options.cut} of bundle ${id}, expected 1 to ${segments.length}`,
+        `Cut ${options.cut} of bundle ${id}, expected 0 to ${segments.length}`,
       );
     }
+    checkRate(options);
     this.#options = options;
   }
 
@@ -82,7 +79,7 @@ export class Agent {
   /**
    * Classifies one image, uint8 [height, width, channels] as the manifest's `input.shape` says. Once the device has run its
    * segments it answers whatever the cloud does: late, gone, busy or refusing gives the last device exit's answer, marked
-   * `degraded` with the reason.
+   * `degraded` with the reason. At cut 0 it runs its first segment only then, and in time before the budget ends.
    * @throws OfframpError BUDGET_INVALID, IMAGE_INVALID, BUSY, what the source throws, or RUNTIME_FAILED and RUNTIME_STOPPED when the device itself cannot compute.
    */
   async classify(
@@ -104,20 +101,101 @@ export class Agent {
     }
   }
 
+  /**
+   * Runs the device's first segment once, on an empty image: a first run is the slowest, and at cut 0 the time to keep for the
+   * device's own answer is known from then on.
+   * @throws OfframpError RUNTIME_FAILED, RUNTIME_STOPPED.
+   */
+  async warmUp(): Promise<void> {
+    const { bundle, clock } = this.#options;
+    const pixels = bundle.manifest.input.shape.reduce((product, size) => product * size, 1);
+    await this.#runOwn(new Uint8Array(pixels), startWatch(clock.now()));
+  }
+
   async #answer(source: ImageSource, budgetMs: number): Promise<Answer> {
-    const { clock } = this.#options;
-    const startedAtMs = clock.now();
-    const image = source instanceof Uint8Array ? source : await source();
-    const prepareMs = source instanceof Uint8Array ? 0 : clock.now() - startedAtMs;
-    this.#check(image);
-    const watch: Stopwatch = { startedAtMs, prepareMs, deviceMs: 0, exitMs: 0, encodeMs: 0, bytesSent: 0 };
-    const outcome = await this.#runDevice(image, watch);
+    const { clock, cut } = this.#options;
+    const watch = startWatch(clock.now());
+    if (cut === 0) return this.#answerImage(source, watch, budgetMs);
+    const outcome = await this.#runDevice(await this.#pixels(source, watch), watch);
     if (outcome.codes === undefined) return this.#onDevice(outcome, watch);
     try {
       const result = await this.#offload(outcome.codes, watch, budgetMs);
-      return this.#fromCloud(outcome, result, watch);
+      return this.#fromCloud(this.#decide(result, watch), outcome, watch);
     } catch (thrown) {
       return { ...this.#onDevice(outcome, watch), degraded: true, reason: OfframpError.from(thrown).code };
+    }
+  }
+
+  async #answerImage(source: ImageSource, watch: Stopwatch, budgetMs: number): Promise<Answer> {
+    const picture = pictureFile(source);
+    if (picture !== undefined && picture.file.length <= (this.#options.cloud?.maxImageBytes ?? 0)) {
+      const sent = { rows: [picture.file], format: picture.format };
+      const own = async () => this.#runOwn(await this.#pixels(picture, watch), watch);
+      return this.#sendImage(sent, own, [this.#prepareTime.ms, this.#ownTime.ms], watch, budgetMs);
+    }
+    const pixels = await this.#pixels(source, watch);
+    const own = () => this.#runOwn(pixels, watch);
+    return this.#sendImage({ rows: [pixels] }, own, [this.#ownTime.ms], watch, budgetMs);
+  }
+
+  /**
+   * Gives the cloud the whole budget, and has the device's own answer by the time that it ends.
+   * @param ownPartsMs what that answer takes, see {@link reserveMs}.
+   */
+  async #sendImage(
+    sent: Sent,
+    own: () => Promise<DeviceOutcome>,
+    ownPartsMs: readonly (number | undefined)[],
+    watch: Stopwatch,
+    budgetMs: number,
+  ): Promise<Answer> {
+    const { clock } = this.#options;
+    const leftMs = budgetMs - (clock.now() - watch.startedAtMs);
+    const end = await cloudOrDevice({
+      clock,
+      cloud: this.#send(sent, watch, budgetMs).then((result) => this.#decide(result, watch)),
+      device: own,
+      startInMs: leftMs - reserveMs(ownPartsMs, this.#turns(this.#inFlight), budgetMs),
+      isFinal: ({ codes }) => codes === undefined,
+    });
+    if (end.by === 'cloud') return this.#fromCloud(end.answer, undefined, watch);
+    const answer = this.#onDevice(end.answer, watch);
+    if (end.error === undefined) return answer;
+    return { ...answer, degraded: end.answer.codes !== undefined, reason: end.error.code };
+  }
+
+  /** How many runs one after the other so many images are. */
+  #turns(images: number): number {
+    return Math.ceil(images / Math.max(1, this.#options.runner.parallel));
+  }
+
+  /** Pixels of an image, of the right length; making them is timed. */
+  async #pixels(source: ImageSource, watch: Stopwatch): Promise<Uint8Array> {
+    if (source instanceof Uint8Array) {
+      this.#check(source);
+      return source;
+    }
+    const { clock } = this.#options;
+    const before = clock.now();
+    const image = await (typeof source === 'function' ? source() : source.decode());
+    watch.prepareMs = clock.now() - before;
+    this.#prepareTime.add(watch.prepareMs);
+    this.#check(image);
+    return image;
+  }
+
+  /** Runs the device's segments for an answer of its own, and learns how long that takes. */
+  async #runOwn(image: Uint8Array, watch: Stopwatch): Promise<DeviceOutcome> {
+    const { clock } = this.#options;
+    this.#ownUnderWay++;
+    const turns = this.#turns(this.#ownUnderWay);
+    const before = clock.now();
+    try {
+      const outcome = await this.#runDevice(image, watch);
+      this.#ownTime.add((clock.now() - before) / turns);
+      return outcome;
+    } finally {
+      this.#ownUnderWay--;
     }
   }
 
@@ -129,7 +207,7 @@ export class Agent {
     throw new OfframpError('IMAGE_INVALID', `An image of ${image.length} bytes, expected ${wanted}`);
   }
 
-  /** Runs segment after segment until an exit is confident or the cut is reached. */
+  /** Runs segment after segment, one at least, until an exit is confident or the cut is reached. */
   async #runDevice(image: Uint8Array, watch: Stopwatch): Promise<DeviceOutcome> {
     const { bundle, runner, clock, cut } = this.#options;
     // The runner takes the input's memory away; the caller's image stays the caller's.
@@ -145,90 +223,79 @@ export class Agent {
       const decision = decideExit({ ...bundle.exit(exit), logits });
       watch.exitMs += clock.now() - after;
       if (decision.confident || !(codes instanceof Uint8Array)) return { decision, exit, codes: undefined };
-      if (exit + 1 === cut) return { decision, exit, codes };
+      if (exit + 1 >= cut) return { decision, exit, codes };
       input = codes;
     }
   }
 
   async #offload(codes: Uint8Array, watch: Stopwatch, budgetMs: number): Promise<OffloadResult> {
+    const { bundle, clock, cut, channels } = this.#options;
+    const before = clock.now();
+    const codec = bundle.codec(cut, channels);
+    const row = codec.encode(codes.subarray(0, codec.count));
+    watch.encodeMs = clock.now() - before;
+    // All channels go unsaid: a frame of them means the same to every peer.
+    const isAll = channels === undefined || codec === bundle.codec(cut);
+    return this.#send({ rows: [row], ...(isAll ? {} : { channels }) }, watch, budgetMs);
+  }
+
+  async #send(sent: Sent, watch: Stopwatch, budgetMs: number): Promise<OffloadResult> {
     const { bundle, cloud, clock, cut } = this.#options;
     if (cloud === undefined) throw new OfframpError('CLOUD_UNREACHABLE', 'This device has no cloud');
-    const before = clock.now();
-    const row = bundle.codec(cut).encode(codes);
-    const now = clock.now();
-    watch.encodeMs = now - before;
-    const leftMs = budgetMs - (now - watch.startedAtMs);
+    const leftMs = budgetMs - (clock.now() - watch.startedAtMs);
     if (leftMs <= 0)
       throw new OfframpError('BUDGET_SPENT', `The device alone took ${Math.round(budgetMs - leftMs)} ms`);
     return cloud.infer({
       bundleTag: bundleTag(bundle.digest),
       cut,
       budgetMs: leftMs,
-      rows: [row],
+      ...sent,
       classes: bundle.manifest.classes.length,
       onSent: (bytes) => {
         watch.bytesSent = bytes;
+        watch.channelsSent = sent.channels ?? bundle.manifest.segments[cut - 1]?.codes?.shape[0];
       },
     });
   }
 
-  #onDevice(outcome: DeviceOutcome, watch: Stopwatch): Answer {
-    const last = this.#options.bundle.manifest.segments.length - 1;
-    const route = outcome.exit === last ? 'edge-only' : 'exit';
-    return this.#compose(outcome, outcome, route, watch, {
-      queueMicros: 0,
-      runMicros: 0,
-      bytesSent: watch.bytesSent,
-    });
-  }
-
-  #fromCloud(outcome: DeviceOutcome, result: OffloadResult, watch: Stopwatch): Answer {
+  /** @throws OfframpError when the result makes no sense. */
+  #decide(result: OffloadResult, watch: Stopwatch): CloudOutcome {
     const { bundle, clock } = this.#options;
     const exit = result.exits[0] ?? 0;
     const before = clock.now();
     const decision = decideExit({ ...bundle.exit(exit), logits: result.logits });
     watch.exitMs += clock.now() - before;
-    return this.#compose(outcome, { decision, exit }, 'features', watch, result);
+    return { decision, exit, result };
   }
 
-  #compose(
-    device: ExitOutcome,
-    { decision, exit }: ExitOutcome,
-    route: Route,
-    watch: Stopwatch,
-    cloud: CloudCosts,
-  ): Answer {
+  #onDevice(outcome: DeviceOutcome, watch: Stopwatch): Answer {
     const { bundle, clock } = this.#options;
-    const { label, probabilities, entropy } = decision;
-    const latencyMs = clock.now() - watch.startedAtMs;
-    const own = {
-      prepare: watch.prepareMs,
-      device: watch.deviceMs,
-      exit: watch.exitMs,
-      encode: watch.encodeMs,
-    };
-    const away = Math.max(0, latencyMs - own.prepare - own.device - own.exit - own.encode);
-    // A server's own clock may claim more than the time there was.
-    const cloudQueue = Math.min(away, cloud.queueMicros / 1000);
-    const cloudRun = Math.min(away - cloudQueue, cloud.runMicros / 1000);
-    const accounted = { ...own, cloudQueue, cloudRun };
-    const network = away - cloudQueue - cloudRun;
-    return {
-      label,
-      className: bundle.manifest.classes[label] ?? String(label),
-      probabilities,
-      entropy,
-      exit: bundle.exit(exit).name,
-      route,
-      degraded: false,
-      device: {
-        exit: bundle.exit(device.exit).name,
-        label: device.decision.label,
-        entropy: device.decision.entropy,
-      },
-      latencyMs,
-      stagesMs: { ...accounted, network },
-      bytesSent: cloud.bytesSent,
-    };
+    const route = outcome.exit === bundle.manifest.segments.length - 1 ? 'edge-only' : 'exit';
+    const cloud = { queueMicros: 0, runMicros: 0, bytesSent: watch.bytesSent };
+    return composeAnswer({ bundle, nowMs: clock.now(), watch, route, outcome, device: outcome, cloud });
   }
+
+  #fromCloud(outcome: CloudOutcome, device: DeviceOutcome | undefined, watch: Stopwatch): Answer {
+    const { bundle, clock, cut } = this.#options;
+    const route = cut === 0 ? 'image' : 'features';
+    return composeAnswer({
+      bundle,
+      nowMs: clock.now(),
+      watch,
+      route,
+      outcome,
+      device,
+      cloud: outcome.result,
+    });
+  }
+}
+
+function checkRate({ bundle, cut, channels }: AgentOptions): void {
+  if (channels === undefined) return;
+  const { cuts, id } = bundle.manifest;
+  if (cuts[cut - 1] === undefined) {
+    const what = `a rate of ${channels} channels, but no codes are sent at cut ${cut}, expected no rate`;
+    throw new OfframpError('RATE_UNSUPPORTED', `${id}: got ${what}`);
+  }
+  bundle.codec(cut, channels);
 }

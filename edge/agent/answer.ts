@@ -6,7 +6,7 @@ export type Route = 'exit' | 'features' | 'image' | 'edge-only';
 
 /** Where the time of one answer went, milliseconds; the stages add up to the answer's `latencyMs`. */
 export interface StageTimes {
-  /** Picture file to pixels; 0 where the caller brought pixels. */
+  /** Picture file to pixels; 0 where the caller brought pixels or the file itself was sent. */
   readonly prepare: number;
   /** Device segments, with the wait for an inference thread. */
   readonly device: number;
@@ -18,7 +18,7 @@ export interface StageTimes {
   readonly network: number;
   /** Wait in the server's queue. */
   readonly cloudQueue: number;
-  /** Computation of the batch on the server. */
+  /** Computation on the server: of the batch and, where a file was sent, of its pixels. */
   readonly cloudRun: number;
 }
 
@@ -41,13 +41,19 @@ export interface Answer {
   /** Name of the exit that answered. */
   readonly exit: string;
   readonly route: Route;
-  /** True when the exit was not confident and the cloud should have answered, but did not; `reason` says why. */
+  /** True when the exit was not confident and the cloud should have answered, but did not. */
   readonly degraded: boolean;
+  /**
+   * Why the cloud did not answer though it should have. Of an answer that is not degraded: the image was sent (cut 0), the
+   * cloud failed, and the branch was as sure as it has to be.
+   */
   readonly reason?: ErrorCode;
-  /** The last device exit's own answer; the same as this one unless the cloud answered. */
-  readonly device: DeviceOpinion;
+  /** The last device exit's own answer; the same as this one unless the cloud answered. Absent on route `image`. */
+  readonly device?: DeviceOpinion;
   readonly latencyMs: number;
   readonly stagesMs: StageTimes;
   /** Bytes sent for this image, WebSocket framing included. */
   readonly bytesSent: number;
+  /** Channels of the codes that were sent, in time or not; absent when no codes were. */
+  readonly channelsSent?: number;
 }

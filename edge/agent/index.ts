@@ -1,4 +1,4 @@
-export { Agent, type AgentOptions, type ClassifyOptions, type ImageSource } from './agent.ts';
+export { Agent, type AgentOptions, type ClassifyOptions } from './agent.ts';
 export type { Answer, DeviceOpinion, Route, StageTimes } from './answer.ts';
 export { type BackoffLimits, backoffMs, defaultBackoff } from './backoff.ts';
 export {
@@ -9,4 +9,5 @@ export {
   type Offload,
   type OffloadResult,
 } from './connection.ts';
+export type { ImageSource, PictureFile } from './image-source.ts';
 export { type CloudLink, Uplink, type UplinkEvent, type UplinkOptions } from './uplink.ts';

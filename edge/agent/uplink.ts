@@ -30,6 +30,8 @@ export interface UplinkOptions {
 /** The cloud as the agent sees it. */
 export interface CloudLink {
   readonly connected: boolean;
+  /** Bytes of the largest picture file that the server decodes; absent while it is not known to decode any. */
+  readonly maxImageBytes?: number | undefined;
   infer(offload: Offload): Promise<OffloadResult>;
 }
 
@@ -53,6 +55,10 @@ export class Uplink implements CloudLink {
 
   get connected(): boolean {
     return this.#welcome !== undefined;
+  }
+
+  get maxImageBytes(): number | undefined {
+    return this.#welcome?.maxImageBytes;
   }
 
   /** What the server said at connecting, while connected. */

@@ -7,11 +7,11 @@ import fastify, {
 } from 'fastify';
 import type { Bundle } from '../../shared/bundle/index.ts';
 import { type ErrorCode, OfframpError } from '../../shared/errors.ts';
-import type { Admission } from '../../shared/host/index.ts';
+import type { Admission, ResizeMode } from '../../shared/host/index.ts';
 import type { Runner } from '../../shared/runtime/index.ts';
 import type { Agent, Answer, Uplink } from '../agent/index.ts';
-import { decodeImage, type ResizeMode } from './decode-image.ts';
 import type { EdgeMetrics } from './metrics.ts';
+import { pictureSource } from './picture-source.ts';
 import { maxImagesPerRequest, requestImages, type SentImage } from './request-images.ts';
 
 export interface HttpApiOptions {
@@ -124,7 +124,7 @@ async function classifyOne(
   { agent, bundle, resize }: HttpApiOptions,
 ): Promise<Answer> {
   const { shape } = bundle.manifest.input;
-  const source = kind === 'raw' ? bytes : () => decodeImage(bytes, shape, resize);
+  const source = kind === 'raw' ? bytes : pictureSource(bytes, shape, resize);
   return agent.classify(source, budgetMs === undefined ? {} : { budgetMs });
 }
 

@@ -1,4 +1,4 @@
-export { decodeImage, type ResizeMode, resizeModes } from './decode-image.ts';
+export { pictureSource } from './picture-source.ts';
 export {
   type AgentConfig,
   type EdgeConfig,

@@ -2,11 +2,10 @@ import type { FastifyBaseLogger } from 'fastify';
 import { type Bundle, openBundle, type ReadFile } from '../../shared/bundle/index.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { OfframpError } from '../../shared/errors.ts';
-import { bundleFolder, httpAdmission, listenError } from '../../shared/host/index.ts';
+import { bundleFolder, httpAdmission, listenError, type ResizeMode } from '../../shared/host/index.ts';
 import { type Runner, segmentGraph } from '../../shared/runtime/index.ts';
 import { WorkerPool } from '../../shared/runtime/node/index.ts';
 import { Agent, Uplink, type UplinkEvent } from '../agent/index.ts';
-import type { ResizeMode } from './decode-image.ts';
 import { httpApi } from './http-api.ts';
 import { EdgeMetrics } from './metrics.ts';
 import { wsDial } from './ws-dial.ts';
@@ -16,8 +15,10 @@ export interface AgentConfig {
   /** `ws:` or `wss:` address; absent on a device that stands alone. */
   readonly cloudUrl?: string | undefined;
   readonly cloudToken?: string | undefined;
-  /** Segments to run here; absent: one with a cloud, all of them without. */
+  /** Segments to run here, 0 sends the image; absent: one with a cloud, all of them without. */
   readonly cut?: number | undefined;
+  /** Channels of the codes to send, one of the rates of the cut; absent: all. */
+  readonly channels?: number | undefined;
   readonly budgetMs: number;
   readonly maxInFlight: number;
   readonly workers: number;
@@ -47,7 +48,8 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
   checkCloudUrl(config.cloudUrl);
   const readFile = bundleFolder(config.bundleFolder);
   const cut = await chooseCut(config, readFile);
-  const segments = Array.from({ length: cut }, (_, index) => index);
+  // At cut 0 too: the first segment answers when the cloud does not.
+  const segments = Array.from({ length: Math.max(1, cut) }, (_, index) => index);
   const bundle = await openBundle(readFile, { segments });
   const runner = await WorkerPool.start({
     graphs: segments.map((index) => segmentGraph(bundle, index)),
@@ -56,25 +58,32 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
     providers: ['cpu'],
     maxQueuedRuns: config.maxInFlight,
   });
+  let running: RunningAgent | undefined;
   try {
-    return assemble(config, bundle, runner, cut);
+    running = assemble(config, bundle, runner, cut);
+    if (cut === 0) await running.agent.warmUp();
+    return running;
   } catch (thrown) {
+    running?.uplink?.close();
     await runner.close();
     throw thrown;
   }
 }
 
 function assemble(config: AgentConfig, bundle: Bundle, runner: WorkerPool, cut: number): RunningAgent {
-  const uplink = config.cloudUrl === undefined ? undefined : startUplink(config, config.cloudUrl, bundle);
+  const uplink = config.cloudUrl === undefined ? undefined : makeUplink(config, config.cloudUrl, bundle);
   const agent = new Agent({
     bundle,
     runner,
     ...(uplink && { cloud: uplink }),
     clock: systemClock,
     cut,
+    ...(config.channels !== undefined && { channels: config.channels }),
     defaultBudgetMs: config.budgetMs,
     maxInFlight: config.maxInFlight,
   });
+  // Not before: an agent that cannot be made must not leave a connection behind.
+  uplink?.start();
   return {
     agent,
     bundle,
@@ -91,10 +100,10 @@ function assemble(config: AgentConfig, bundle: Bundle, runner: WorkerPool, cut: 
 async function chooseCut({ cloudUrl, cut }: AgentConfig, readFile: ReadFile): Promise<number> {
   const { id, segments } = (await openBundle(readFile, { segments: [] })).manifest;
   const chosen = cut ?? (cloudUrl === undefined ? segments.length : 1);
-  if (chosen >= 1 && chosen <= segments.length) return chosen;
+  if (chosen >= 0 && chosen <= segments.length) return chosen;
   throw new OfframpError(
     'CUT_UNSUPPORTED',
-    `Cut ${chosen} of bundle ${id}, expected 1 to ${segments.length}`,
+    `Cut ${chosen} of bundle ${id}, expected 0 to ${segments.length}`,
   );
 }
 
@@ -109,8 +118,8 @@ function checkCloudUrl(url: string | undefined): void {
   );
 }
 
-function startUplink({ cloudToken, version, onEvent }: AgentConfig, url: string, bundle: Bundle): Uplink {
-  const uplink = new Uplink({
+function makeUplink({ cloudToken, version, onEvent }: AgentConfig, url: string, bundle: Bundle): Uplink {
+  return new Uplink({
     dial: wsDial({ url, heartbeatMs, connectTimeoutMs, maxMessageBytes }),
     hello: {
       agent: `offramp-edge/${version}`,
@@ -121,8 +130,6 @@ function startUplink({ cloudToken, version, onEvent }: AgentConfig, url: string,
     random: Math.random,
     onEvent,
   });
-  uplink.start();
-  return uplink;
 }
 
 export interface EdgeConfig extends Omit<AgentConfig, 'onEvent'> {
@@ -162,7 +169,10 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
   try {
     const url = await app.listen({ host, port });
     logger.info(
-      { bundle: bundle.manifest.id, digest: bundle.digest, provider: runner.provider, cut: running.cut },
+      {
+        ...{ bundle: bundle.manifest.id, digest: bundle.digest, provider: runner.provider, cut: running.cut },
+        ...(config.channels !== undefined && { channels: config.channels }),
+      },
       'answering',
     );
     return {

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import type { Answer } from '../../edge/agent/index.ts';
-import { decodeImage, type ResizeMode, type RunningAgent, startAgent } from '../../edge/daemon/index.ts';
+import { pictureSource, type RunningAgent, startAgent } from '../../edge/daemon/index.ts';
 import { OfframpError, reasonOf } from '../../shared/errors.ts';
+import type { ResizeMode } from '../../shared/host/index.ts';
 import { readTokens } from '../options.ts';
 import { milliseconds, percent, print, printJson, say, table } from '../output.ts';
 import { findBundle, version } from '../project.ts';
@@ -74,7 +75,7 @@ async function classifyFile(
     });
     return {
       file,
-      answer: await agent.classify(() => decodeImage(bytes, bundle.manifest.input.shape, resize)),
+      answer: await agent.classify(pictureSource(bytes, bundle.manifest.input.shape, resize)),
     };
   } catch (thrown) {
     return { file, error: OfframpError.from(thrown) };
@@ -84,8 +85,8 @@ async function classifyFile(
 function printTable(results: readonly FileResult[]): void {
   const rows = results.flatMap(({ file, answer }) => {
     if (answer === undefined) return [];
-    const { className, probabilities, label, entropy, exit, route, reason, latencyMs, bytesSent } = answer;
-    const way = reason === undefined ? route : `${route}, degraded: ${reason}`;
+    const { className, probabilities, label, entropy, exit, route, latencyMs, bytesSent } = answer;
+    const way = answer.degraded ? `${route}, degraded: ${answer.reason}` : route;
     const sure = percent(probabilities[label] ?? 0, 1);
     return [
       [file, className, sure, entropy.toFixed(3), exit, way, milliseconds(latencyMs), `${bytesSent} B`],

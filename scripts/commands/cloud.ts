@@ -1,5 +1,5 @@
 import pino from 'pino';
-import { defaultCloudLimits, startCloud } from '../../cloud/index.ts';
+import { type CloudLimits, defaultCloudLimits, startCloud } from '../../cloud/index.ts';
 import { untilSignal } from '../../shared/host/index.ts';
 import { type Device, providersOf, readTokens } from '../options.ts';
 import { listeningPlace, print, say } from '../output.ts';
@@ -15,6 +15,8 @@ export interface CloudCommandOptions {
   readonly maxBatchRows: number;
   readonly maxQueuedRows: number;
   readonly credits: number;
+  readonly maxImageBytes: number;
+  readonly decoders: number;
   readonly drainMs: number;
   readonly tokenFile?: string;
   readonly logLevel: string;
@@ -23,7 +25,7 @@ export interface CloudCommandOptions {
 
 /** Runs the cloud server until SIGTERM or SIGINT, then drains. */
 export async function cloudCommand(options: CloudCommandOptions): Promise<void> {
-  const { host, port, workers, threads, maxBatchRows, maxQueuedRows, credits, drainMs } = options;
+  const { host, port, workers, threads, drainMs } = options;
   const logger = pino({ level: options.logLevel, base: { service: 'cloud' } }, pino.destination(2));
   const stopped = untilSignal();
   const cloud = await startCloud({
@@ -34,7 +36,7 @@ export async function cloudCommand(options: CloudCommandOptions): Promise<void> 
     providers: providersOf(options.device),
     workers,
     threadsPerWorker: threads,
-    limits: { ...defaultCloudLimits, maxBatchRows, maxQueuedRows, credits, drainMs },
+    limits: limitsOf(options),
     version,
     logger,
   });
@@ -47,4 +49,10 @@ export async function cloudCommand(options: CloudCommandOptions): Promise<void> 
   logger.info({ signal }, 'draining');
   const lost = await cloud.stop();
   if (lost > 0) say(`${lost} requests were still unanswered after ${drainMs} ms and were given up.`);
+}
+
+function limitsOf(options: CloudCommandOptions): CloudLimits {
+  const { maxBatchRows, maxQueuedRows, credits, maxImageBytes, decoders, drainMs } = options;
+  const chosen = { maxBatchRows, maxQueuedRows, credits, maxImageBytes, maxDecodes: decoders, drainMs };
+  return { ...defaultCloudLimits, ...chosen };
 }

@@ -1,4 +1,4 @@
-import { type DatasetName, downloadDataset } from '../data/index.ts';
+import { type DatasetName, datasets, downloadDataset } from '../data/index.ts';
 import { type Progress, print, printJson, progressBar } from '../output.ts';
 
 export interface DataCommandOptions {
@@ -25,8 +25,9 @@ export async function dataCommand(name: DatasetName, options: DataCommandOptions
   if (options.json) printJson(result);
   else {
     const { downloaded, kept, folder } = result;
-    print(
-      `${folder}: ${downloaded.length} files downloaded, ${kept.length} were there already, all as published.`,
-    );
+    // The publisher's digest is that of an archive, which is not kept.
+    const unpackedBefore = datasets[name].unpack !== undefined && kept.length > 0;
+    const known = unpackedBefore ? 'not compared with the published ones again' : 'all as published';
+    print(`${folder}: ${downloaded.length} files downloaded, ${kept.length} were there already, ${known}.`);
   }
 }

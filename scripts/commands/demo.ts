@@ -1,8 +1,8 @@
 import sharp from 'sharp';
-import { untilSignal } from '../../shared/host/index.ts';
-import type { LabelledImages } from '../data/index.ts';
+import { type Manifest, openBundle } from '../../shared/bundle/index.ts';
+import { bundleFolder, untilSignal } from '../../shared/host/index.ts';
 import { feed } from '../demo/feed.ts';
-import { demoImages } from '../demo/images.ts';
+import { type DemoImages, demoImages } from '../demo/images.ts';
 import { picture } from '../demo/picture.ts';
 import { meanCompressedBytes, Tally } from '../demo/tally.ts';
 import { print, printJson, say } from '../output.ts';
@@ -24,13 +24,14 @@ const sampledForWebp = 200;
 
 /** Two real processes on loopback, a stream of images through them, and what became of each. */
 export async function demoCommand(options: DemoCommandOptions): Promise<void> {
-  const bundle = findBundle(options.bundle);
-  const { source, images } = demoImages(process.env.OFFRAMP_DATA);
+  const folder = findBundle(options.bundle);
+  const { manifest } = await openBundle(bundleFolder(folder), { segments: [] });
+  const images = demoImages(manifest, process.env.OFFRAMP_DATA);
   let stopped = false;
   void untilSignal().then(() => {
     stopped = true;
   });
-  const { cloud, edge } = await startBoth(bundle);
+  const { cloud, edge } = await startBoth(folder);
   // Without the agent there is no answer any more; without the cloud there is, and that is worth watching.
   void edge.ended.then((how) => {
     if (!stopped) say(`The edge agent ended with ${how}.`);
@@ -38,7 +39,7 @@ export async function demoCommand(options: DemoCommandOptions): Promise<void> {
   });
   say(`cloud server  pid ${cloud.child.pid}  ${cloud.url}`);
   say(`edge agent    pid ${edge.child.pid}  ${edge.url}  (POST images to ${edge.url}/v1/classify)`);
-  say(`${images.count} images: ${source}${options.once ? '' : '. Ctrl-C ends it.'}\n`);
+  say(`${images.count} images: ${images.source}${options.once ? '' : '. Ctrl-C ends it.'}\n`);
   const tally = new Tally();
   const startedAt = performance.now();
   const live = startLiveTable(tally, startedAt);
@@ -56,7 +57,7 @@ export async function demoCommand(options: DemoCommandOptions): Promise<void> {
   stopped = true;
   await edge.stop();
   await cloud.stop();
-  await report(tally, images, source, seconds, options);
+  await report(tally, images, manifest, seconds, options);
   if (tally.failed > 0) process.exitCode = 1;
 }
 
@@ -111,19 +112,20 @@ function startLiveTable(tally: Tally, startedAt: number): { stop(): void } {
 
 async function report(
   tally: Tally,
-  images: LabelledImages,
-  source: string,
+  images: DemoImages,
+  { classes }: Manifest,
   seconds: number,
   options: DemoCommandOptions,
 ): Promise<void> {
   const webpBytes = await webpMean(images);
-  const { answers, right, bytes, degraded, failed, routes } = tally;
+  const { source } = images;
+  const { answers, accuracy, bytes, degraded, failed, routes } = tally;
   if (options.json) {
     printJson({
       source,
       seconds,
       answers,
-      accuracy: right / answers,
+      accuracy,
       bytesSent: bytes,
       webpBytes,
       degraded,
@@ -139,23 +141,28 @@ async function report(
   print(`${answers} answers in ${seconds.toFixed(1)} s (${(answers / seconds).toFixed(0)}/s): ${source}\n`);
   print(tally.render());
   const all = webpBytes * answers;
-  const times = bytes === 0 ? '' : `, ${(all / bytes).toFixed(0)} times as much`;
+  const ratio = all / bytes;
+  const times = bytes === 0 ? '' : `, ${ratio.toFixed(ratio < 10 ? 1 : 0)} times as much`;
   print(`\nSent to the cloud: ${bytes} bytes in all, frames included. Every image as WebP (quality 75,`);
   print(`${webpBytes.toFixed(0)} bytes each) would have been ${all.toFixed(0)}${times}.`);
   if (degraded + failed > 0) print(`Degraded: ${degraded}. Without an answer: ${failed}.`);
-  printRescue(tally, images);
+  printRescue(tally, images, classes);
 }
 
-function printRescue({ rescue }: Tally, images: LabelledImages): void {
+function printRescue({ rescue }: Tally, images: DemoImages, classes: readonly string[]): void {
   if (rescue === undefined) return;
   const { answer, truth, image } = rescue;
   const { label, entropy } = answer.device;
-  print(`\nOne that travelled: the device read ${label} but was not sure (entropy ${entropy.toFixed(2)}),`);
-  print(`the cloud read ${answer.label} (entropy ${answer.entropy.toFixed(2)}); it is ${truth}.\n`);
-  print(picture(images.image(image), images.shape[1]));
+  print(
+    `\nOne that travelled: the device said ${classes[label]} but was not sure (entropy ${entropy.toFixed(2)}),`,
+  );
+  print(
+    `the cloud said ${answer.className} (entropy ${answer.entropy.toFixed(2)}); it is ${classes[truth]}.\n`,
+  );
+  print(picture(images.image(image), images.shape));
 }
 
-async function webpMean(images: LabelledImages): Promise<number> {
+async function webpMean(images: DemoImages): Promise<number> {
   const [height, width, channels] = images.shape;
   const raw = { width, height, channels: channels === 1 ? (1 as const) : (3 as const) };
   const sample = Array.from({ length: Math.min(sampledForWebp, images.count) }, (_, index) =>

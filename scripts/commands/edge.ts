@@ -1,6 +1,6 @@
 import pino from 'pino';
-import { type ResizeMode, startEdge } from '../../edge/daemon/index.ts';
-import { untilSignal } from '../../shared/host/index.ts';
+import { startEdge } from '../../edge/daemon/index.ts';
+import { type ResizeMode, untilSignal } from '../../shared/host/index.ts';
 import { readTokens } from '../options.ts';
 import { listeningPlace, print } from '../output.ts';
 import { findBundle, version } from '../project.ts';
@@ -11,6 +11,8 @@ export interface EdgeCommandOptions {
   readonly bundle: string;
   readonly cloud?: string;
   readonly cut?: number;
+  /** Channels of the codes to send. */
+  readonly rate?: number;
   readonly budgetMs: number;
   readonly resize: ResizeMode;
   readonly workers: number;
@@ -34,6 +36,7 @@ export async function edgeCommand(options: EdgeCommandOptions): Promise<void> {
     cloudUrl: options.cloud,
     cloudToken: readTokens(options.cloudTokenFile, 'OFFRAMP_CLOUD_TOKEN')[0],
     cut: options.cut,
+    channels: options.rate,
     budgetMs: options.budgetMs,
     resize: options.resize,
     workers: options.workers,

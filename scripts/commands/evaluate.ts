@@ -1,5 +1,6 @@
 import { OfframpError } from '../../shared/errors.ts';
 import { evaluate } from '../evaluate/evaluate.ts';
+import { type ImageFormat, sentPicture } from '../evaluate/sent-pictures.ts';
 import type { Evaluation } from '../evaluate/summary.ts';
 import { milliseconds, type Progress, percent, print, printJson, progressBar, table } from '../output.ts';
 import { findBundle } from '../project.ts';
@@ -11,6 +12,10 @@ export interface EvaluateCommandOptions {
   readonly concurrency: number;
   readonly budgetMs: number;
   readonly cut: number;
+  /** Channels of the codes to send. */
+  readonly rate?: number;
+  readonly imageFormat?: ImageFormat;
+  readonly imageQuality?: number;
   readonly json?: boolean;
 }
 
@@ -30,6 +35,8 @@ export async function evaluateCommand(options: EvaluateCommandOptions): Promise<
     bundleFolder: findBundle(options.bundle),
     dataFolder,
     limit: options.limit,
+    channels: options.rate,
+    picture: sentPicture(options.cut, options.imageFormat, options.imageQuality),
     onProgress(current, done, total) {
       if (current !== stage) {
         bar?.stop();
@@ -61,6 +68,9 @@ function words(e: Evaluation): string {
     `${e.bundle} ${e.version} on ${e.images} ${e.split} images of ${e.dataset}, cut ${e.cut}, budget ${e.budgetMs} ms`,
     '',
     `accuracy ${percent(e.accuracy)}; last exit alone, for every image: ${percent(e.whole.accuracy)}`,
+    ...exactWords(e),
+    `answered on the device ${percent(e.deviceShare)}`,
+    `MACs per image: ${macs(e.macs.mean)} in all; on the device ${macs(e.macs.meanDevice)}, at most ${macs(e.macs.device)}`,
     '',
     table(['exit', 'side', 'share', 'accuracy'], exits),
     '',
@@ -68,7 +78,30 @@ function words(e: Evaluation): string {
     '',
     e.offload.images === 0
       ? 'no image offloaded'
-      : `${e.offload.images} images offloaded, ${e.offload.bytesMean.toFixed(1)} bytes each (p95 ${e.offload.bytesP95}), frame and all`,
-    `label differs from the network in one piece: ${e.placementMismatches}; degraded: ${e.degraded}; lost: ${e.lost}`,
+      : `${e.offload.images} images offloaded, ${e.offload.bytesMean.toFixed(1)} bytes each (p95 ${e.offload.bytesP95}), frame and all; ${e.offload.bytesPerImage.toFixed(1)} over all images`,
+    `${differenceWords(e)}; degraded: ${e.degraded}; lost: ${e.lost}`,
   ].join('\n');
+}
+
+function differenceWords(evaluation: Evaluation): string {
+  const { placementMismatches, fullRateDifferences, channels, picture, pictureDifferences } = evaluation;
+  if (pictureDifferences !== undefined) {
+    const sent = `sent as ${picture?.format} of quality ${picture?.quality}, which loses something`;
+    return `${sent}; label differs from the one without loss: ${pictureDifferences}`;
+  }
+  if (fullRateDifferences === undefined)
+    return `label differs from the network in one piece: ${placementMismatches}`;
+  return `sent at ${channels} channels; label differs from the one at full rate: ${fullRateDifferences}`;
+}
+
+function exactWords({ approximateImages, exact }: Evaluation): string[] {
+  if (!approximateImages || exact === undefined) return [];
+  const rest = `${percent(exact.accuracy)} on the ${exact.images} others`;
+  return [
+    `${approximateImages} images have pixels that only come close to the published ones; accuracy ${rest}`,
+  ];
+}
+
+function macs(count: number): string {
+  return Math.round(count).toLocaleString('en');
 }

@@ -27,7 +27,7 @@ export interface DownloadedDataset {
   /** The folder that holds the files. */
   readonly folder: string;
   readonly downloaded: readonly string[];
-  /** Files that were there already and are as published. */
+  /** Files that were there already: as published, or unpacked earlier from an archive that was. */
   readonly kept: readonly string[];
 }
 

@@ -1,6 +1,12 @@
 import { join } from 'node:path';
-import { OfframpError } from '../../shared/errors.ts';
-import { type DatasetPart, type LabelledImages, labelledImages, readDataFile } from './labelled-images.ts';
+import type { OfframpError } from '../../shared/errors.ts';
+import {
+  corruptData,
+  type DatasetPart,
+  type LabelledImages,
+  labelledImages,
+  readDataFile,
+} from './labelled-images.ts';
 
 /** Images of an idx file: `count` times `rows` x `columns` grey bytes, row by row. */
 export interface IdxImages {
@@ -40,9 +46,10 @@ export function readIdxPair(imagesPath: string, labelsPath: string, remedy = def
   const { count, rows, columns, pixels } = readIdxImages(imagesPath, remedy);
   const labels = readIdxLabels(labelsPath, remedy);
   if (labels.length !== count) {
-    throw new OfframpError(
-      'DATA_CORRUPT',
-      `${labelsPath} holds ${labels.length} labels, but ${imagesPath} holds ${count} images`,
+    throw corruptData(
+      labelsPath,
+      `holds ${labels.length} labels, but ${imagesPath} holds ${count} images`,
+      remedy,
     );
   }
   return labelledImages({ shape: [rows, columns, 1], pixels, labels });
@@ -58,29 +65,23 @@ export function readLabelledImages(folder: string, part: DatasetPart): LabelledI
   );
 }
 
-function readIdx(path: string, magic: number, remedy: string): { sizes: number[]; body: Uint8Array } {
-  const bytes = readDataFile(path, remedy);
+function readIdx(wanted: string, magic: number, remedy: string): { sizes: number[]; body: Uint8Array } {
+  const { path, bytes } = readDataFile(wanted, remedy);
+  const corrupt = (what: string): OfframpError => corruptData(path, what, remedy);
   const dimensions = magic & 0xff;
   const headerBytes = 4 + 4 * dimensions;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < headerBytes) {
-    throw corrupt(path, `has ${bytes.length} bytes, too few for its header of ${headerBytes}`);
+    throw corrupt(`has ${bytes.length} bytes, too few for its header of ${headerBytes}`);
   }
   const found = view.getUint32(0);
-  if (found !== magic) throw corrupt(path, `begins with ${hex(found)}, expected ${hex(magic)}`);
+  if (found !== magic) throw corrupt(`begins with ${hex(found)}, expected ${hex(magic)}`);
   const sizes = Array.from({ length: dimensions }, (_, index) => view.getUint32(4 + 4 * index));
   const bodyBytes = sizes.reduce((product, size) => product * size, 1);
   if (bytes.length !== headerBytes + bodyBytes) {
-    throw corrupt(
-      path,
-      `has ${bytes.length} bytes, expected ${headerBytes + bodyBytes} for ${sizes.join(' x ')}`,
-    );
+    throw corrupt(`has ${bytes.length} bytes, expected ${headerBytes + bodyBytes} for ${sizes.join(' x ')}`);
   }
   return { sizes, body: bytes.subarray(headerBytes) };
-}
-
-function corrupt(path: string, what: string): OfframpError {
-  return new OfframpError('DATA_CORRUPT', `${path} ${what}`);
 }
 
 function hex(value: number): string {

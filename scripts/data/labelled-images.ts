@@ -16,6 +16,8 @@ export interface LabelledImages {
   readonly labels: Uint8Array;
   /** Class names in label order, where the data set has them. */
   readonly classes?: readonly string[];
+  /** Numbers of the images whose pixels only come close to the published ones; absent where the data folder lists none. */
+  readonly approximate?: ReadonlySet<number>;
   /** The pixels of image `index`: a view, not a copy. Throws a RangeError outside 0 to count - 1. */
   image(index: number): Uint8Array;
 }
@@ -25,6 +27,7 @@ interface ImageParts {
   readonly pixels: Uint8Array;
   readonly labels: Uint8Array;
   readonly classes?: readonly string[];
+  readonly approximate?: ReadonlySet<number>;
 }
 
 /** Joins pixels and labels; the caller has checked that their counts agree. */
@@ -46,22 +49,41 @@ export function labelledImages(parts: ImageParts): LabelledImages {
 /** More than any file of the known sets holds; stops a small file that unpacks without end. */
 const maxFileBytes = 256 * 2 ** 20;
 
+/** A data file as it was found, unpacked. */
+export interface DataFile {
+  /** The path it was really read from. */
+  readonly path: string;
+  readonly bytes: Uint8Array;
+}
+
 /**
  * Reads a file whole, with or without gzip around it. When `path` is not there, `path.gz` is taken, or the other way round.
  *
- * @param remedy What the reader of the error can do when the file is missing.
+ * @param remedy What the reader of the error can do to get the file.
  * @throws OfframpError `DATA_MISSING`, or `DATA_CORRUPT` when the gzip is damaged.
  */
-export function readDataFile(path: string, remedy: string): Uint8Array {
+export function readDataFile(path: string, remedy: string): DataFile {
   const other = path.endsWith('.gz') ? path.slice(0, -3) : `${path}.gz`;
   const found = [path, other].find((candidate) => existsSync(candidate));
   if (found === undefined) throw new OfframpError('DATA_MISSING', `${path} is missing: ${remedy}`);
-  const bytes = readFileSync(found);
-  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
+  const bytes = readWhole(found);
+  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return { path: found, bytes };
   try {
-    return gunzipSync(bytes, { maxOutputLength: maxFileBytes });
+    return { path: found, bytes: gunzipSync(bytes, { maxOutputLength: maxFileBytes }) };
   } catch (thrown) {
-    const reason = reasonOf(thrown);
-    throw new OfframpError('DATA_CORRUPT', `${found} is no whole gzip file: ${reason}`, { cause: thrown });
+    throw corruptData(found, `is no whole gzip file: ${reasonOf(thrown)}`, remedy, thrown);
   }
+}
+
+function readWhole(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new OfframpError('DATA_MISSING', `${path} cannot be read: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+/** The `DATA_CORRUPT` of a file that is there and wrong. A download keeps what is there, hence the advice to delete it. */
+export function corruptData(path: string, what: string, remedy: string, cause?: unknown): OfframpError {
+  return new OfframpError('DATA_CORRUPT', `${path} ${what}. Delete it, then: ${remedy}`, { cause });
 }

@@ -1,10 +1,10 @@
 import { OfframpError } from '../../shared/errors.ts';
-import type { LabelledImages } from '../data/index.ts';
+import type { DemoImages } from './images.ts';
 import type { DemoAnswer, Tally } from './tally.ts';
 
 export interface FeedOptions {
   readonly edgeUrl: string;
-  readonly images: LabelledImages;
+  readonly images: DemoImages;
   readonly tally: Tally;
   readonly budgetMs: number;
   /** Images per second; as fast as answers come when absent. */
@@ -40,7 +40,7 @@ async function send(index: number, { edgeUrl, images, tally, budgetMs }: FeedOpt
     });
     if (!response.ok) throw new OfframpError('INTERNAL', await response.text());
     const { answers } = (await response.json()) as { answers: DemoAnswer[] };
-    for (const answer of answers) tally.add(index, images.labels[index] ?? -1, answer);
+    for (const answer of answers) tally.add(index, images.truth(index), answer);
   } catch {
     tally.failed++;
   }

@@ -1,14 +1,20 @@
 const shades = ' .:-=+*#%@';
 
-/** Draws a grey image with characters, two rows of pixels a line so that it keeps its proportions. */
-export function picture(pixels: Uint8Array, width: number): string {
+/** Draws pixels, uint8 [height, width, channels], with characters, two rows a line so that the picture keeps its proportions. */
+export function picture(
+  pixels: Uint8Array,
+  [height, width, channels]: readonly [number, number, number],
+): string {
+  const brightness = (row: number, column: number) => {
+    const at = (row * width + column) * channels;
+    return pixels.subarray(at, at + channels).reduce((sum, value) => sum + value, 0) / channels;
+  };
   const lines: string[] = [];
-  for (let row = 0; row + 1 < pixels.length / width; row += 2) {
+  for (let row = 0; row + 1 < height; row += 2) {
     let line = '';
     for (let column = 0; column < width; column++) {
-      const upper = pixels[row * width + column] ?? 0;
-      const lower = pixels[(row + 1) * width + column] ?? 0;
-      line += shades[Math.floor(((upper + lower) / 512) * shades.length)] ?? '';
+      const both = brightness(row, column) + brightness(row + 1, column);
+      line += shades[Math.floor((both / 512) * shades.length)] ?? '';
     }
     lines.push(line.trimEnd());
   }

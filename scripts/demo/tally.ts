@@ -5,6 +5,7 @@ import { mean, quantile } from '../quantiles.ts';
 /** An answer as the edge daemon's HTTP API gives it. */
 export interface DemoAnswer {
   readonly label: number;
+  readonly className: string;
   readonly route: Route;
   readonly degraded: boolean;
   readonly reason?: string;
@@ -23,6 +24,8 @@ export interface Rescue {
 
 interface Line {
   answers: number;
+  /** Answers to images whose class is known. */
+  judged: number;
   right: number;
   bytes: number;
   readonly latenciesMs: number[];
@@ -35,27 +38,35 @@ const keptLatencies = 5000;
 export class Tally {
   readonly #lines = new Map<string, Line>();
   answers = 0;
+  judged = 0;
   right = 0;
   bytes = 0;
   degraded = 0;
   failed = 0;
   rescue: Rescue | undefined;
 
-  add(image: number, truth: number, answer: DemoAnswer): void {
+  /** @param truth The true class, where there is one. */
+  add(image: number, truth: number | undefined, answer: DemoAnswer): void {
     const right = answer.label === truth;
     const name = answer.degraded ? `exit, degraded: ${answer.reason}` : answer.route;
-    const line = this.#lines.get(name) ?? { answers: 0, right: 0, bytes: 0, latenciesMs: [] };
+    const line = this.#lines.get(name) ?? { answers: 0, judged: 0, right: 0, bytes: 0, latenciesMs: [] };
     this.#lines.set(name, line);
     line.latenciesMs[line.answers % keptLatencies] = answer.latencyMs;
     for (const total of [this, line]) {
       total.answers++;
+      total.judged += Number(truth !== undefined);
       total.right += Number(right);
       total.bytes += answer.bytesSent;
     }
     this.degraded += Number(answer.degraded);
-    if (right && answer.route === 'features' && answer.device.label !== truth) {
+    if (truth !== undefined && right && answer.route === 'features' && answer.device.label !== truth) {
       this.rescue = { image, truth, answer };
     }
+  }
+
+  /** Share of right answers among those to images whose class is known; NaN where there are none. */
+  get accuracy(): number {
+    return this.right / this.judged;
   }
 
   get routes(): Record<
@@ -64,14 +75,14 @@ export class Tally {
   > {
     const named = [...this.#lines].sort(([, a], [, b]) => b.answers - a.answers);
     return Object.fromEntries(
-      named.map(([name, { answers, right, bytes, latenciesMs }]) => {
+      named.map(([name, { answers, judged, right, bytes, latenciesMs }]) => {
         const sorted = Float64Array.from(latenciesMs).sort();
         const p50Ms = quantile(sorted, 0.5);
         return [
           name,
           {
             answers,
-            accuracy: right / answers,
+            accuracy: right / judged,
             p50Ms,
             p95Ms: quantile(sorted, 0.95),
             bytesMean: bytes / answers,
@@ -92,15 +103,7 @@ export class Tally {
       milliseconds(p95Ms),
       bytesMean === 0 ? '-' : `${bytesMean.toFixed(0)} B`,
     ]);
-    const all = [
-      'all',
-      String(this.answers),
-      '',
-      percent(this.right / this.answers, 1),
-      '',
-      '',
-      `${this.bytes} B`,
-    ];
+    const all = ['all', String(this.answers), '', percent(this.accuracy, 1), '', '', `${this.bytes} B`];
     return table(['route', 'answers', 'share', 'right', 'p50', 'p95', 'sent each'], [...rows, all]);
   }
 }

@@ -1,14 +1,13 @@
-import type { Agent, Answer, Uplink } from '../../edge/agent/index.ts';
+import type { Agent, Answer, ImageSource, Uplink } from '../../edge/agent/index.ts';
 import { startAgent } from '../../edge/daemon/index.ts';
 import { openBundle } from '../../shared/bundle/index.ts';
-import { OfframpError } from '../../shared/errors.ts';
 import { bundleFolder } from '../../shared/host/index.ts';
-import type { LabelledImages } from '../data/index.ts';
-import { isDatasetName, readDataset } from '../data/index.ts';
 import { readTokens } from '../options.ts';
 import { spawnServer } from '../processes.ts';
 import { version } from '../project.ts';
+import { imageSources, type SentPicture } from './sent-pictures.ts';
 import { type Evaluation, summarise } from './summary.ts';
+import { readTestImages } from './test-images.ts';
 import { runWhole } from './whole-network.ts';
 
 export interface EvaluateOptions {
@@ -19,6 +18,10 @@ export interface EvaluateOptions {
   readonly concurrency: number;
   readonly budgetMs: number;
   readonly cut: number;
+  /** Channels of the codes to send, one of the rates of the cut; all when absent. */
+  readonly channels?: number | undefined;
+  /** At cut 0: how images are compressed; raw pixels when absent. */
+  readonly picture?: SentPicture | undefined;
   readonly onProgress: (stage: 'whole' | 'split', done: number, total: number) => void;
 }
 
@@ -30,28 +33,31 @@ const connectDeadlineMs = 10_000;
  */
 export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   const bundle = await openBundle(bundleFolder(options.bundleFolder));
-  const dataset = datasetOf(bundle.manifest.training);
-  const images = readDataset(dataset, options.dataFolder, 'test');
+  const { cut, budgetMs, channels } = options;
+  // A rate that the cut does not have is better said now than after the whole network has run.
+  if (channels !== undefined) bundle.codec(cut, channels);
+  const { dataset, images } = readTestImages(bundle.manifest, options.dataFolder);
   const count = Math.min(options.limit ?? images.count, images.count);
   const whole = await runWhole(bundle, images, count, (done) => options.onProgress('whole', done, count));
-  const answers = await runSplit(images, count, options);
+  const answers = await runSplit(await imageSources(images, count, options.picture), options);
   const outcomes = whole.map((reference, index) => {
     return { answer: answers[index], truth: images.labels[index] ?? -1, whole: reference };
   });
   const { manifest, digest } = bundle;
-  const { cut, budgetMs } = options;
-  return summarise(outcomes, { manifest, digest, dataset, split: 'test', cut, budgetMs });
+  const { approximate } = images;
+  const { picture } = options;
+  const setting = { dataset, split: 'test', cut, channels, picture, budgetMs, approximate };
+  return summarise(outcomes, { manifest, digest, ...setting });
 }
 
 async function runSplit(
-  images: LabelledImages,
-  count: number,
+  images: readonly ImageSource[],
   options: EvaluateOptions,
 ): Promise<(Answer | undefined)[]> {
   const serverArgs = ['cloud', '--port', '0', '--bundle', options.bundleFolder, '--log-level', 'warn'];
   const server = await spawnServer(serverArgs, { stderr: 'inherit' });
   try {
-    return await runAgainst(server.url, images, count, options);
+    return await runAgainst(server.url, images, options);
   } finally {
     await server.stop();
   }
@@ -59,8 +65,7 @@ async function runSplit(
 
 async function runAgainst(
   serverUrl: string,
-  images: LabelledImages,
-  count: number,
+  images: readonly ImageSource[],
   options: EvaluateOptions,
 ): Promise<(Answer | undefined)[]> {
   const running = await startAgent({
@@ -68,6 +73,7 @@ async function runAgainst(
     cloudUrl: serverUrl.replace(/^http/, 'ws'),
     cloudToken: readTokens(undefined, 'OFFRAMP_CLOUD_TOKEN')[0],
     cut: options.cut,
+    channels: options.channels,
     budgetMs: options.budgetMs,
     maxInFlight: options.concurrency,
     workers: 1,
@@ -77,7 +83,7 @@ async function runAgainst(
   });
   try {
     await connected(running.uplink);
-    return await classifyAll(running.agent, images, count, options);
+    return await classifyAll(running.agent, images, options);
   } finally {
     await running.stop();
   }
@@ -86,23 +92,22 @@ async function runAgainst(
 /** Keeps `concurrency` images under way until all have been sent. */
 async function classifyAll(
   agent: Agent,
-  images: LabelledImages,
-  count: number,
+  images: readonly ImageSource[],
   { concurrency, onProgress }: EvaluateOptions,
 ): Promise<(Answer | undefined)[]> {
-  const answers = new Array<Answer | undefined>(count);
-  let next = 0;
+  const answers = new Array<Answer | undefined>(images.length);
   let done = 0;
+  // One iterator for all lanes: each takes what the others have left.
+  const waiting = images.entries();
   const lane = async () => {
-    while (next < count) {
-      const index = next++;
-      answers[index] = await agent.classify(images.image(index)).catch(() => undefined);
+    for (const [index, image] of waiting) {
+      answers[index] = await agent.classify(image).catch(() => undefined);
       done++;
-      if (done % 50 === 0) onProgress('split', done, count);
+      if (done % 50 === 0) onProgress('split', done, images.length);
     }
   };
   await Promise.all(Array.from({ length: concurrency }, lane));
-  onProgress('split', count, count);
+  onProgress('split', images.length, images.length);
   return answers;
 }
 
@@ -112,13 +117,4 @@ async function connected(uplink: Uplink | undefined): Promise<void> {
     if (performance.now() > deadline) throw uplink.lastError;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-}
-
-function datasetOf(training: Readonly<Record<string, unknown>>): 'mnist' | 'cifar10' {
-  const { dataset } = training;
-  if (typeof dataset === 'string' && isDatasetName(dataset)) return dataset;
-  throw new OfframpError(
-    'BUNDLE_MANIFEST_INVALID',
-    `manifest.json: training.dataset is ${String(dataset)}, expected mnist or cifar10`,
-  );
 }

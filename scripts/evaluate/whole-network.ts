@@ -1,18 +1,18 @@
 import type { Bundle } from '../../shared/bundle/index.ts';
-import { OfframpError } from '../../shared/errors.ts';
-import { argmax, decideExit } from '../../shared/exits/index.ts';
+import type { SegmentGraph } from '../../shared/runtime/index.ts';
 import { WorkerPool } from '../../shared/runtime/node/index.ts';
 import type { LabelledImages } from '../data/index.ts';
-
-/** What the network in one piece says of one image. */
-export interface WholeAnswer {
-  /** Label under the exit rule. */
-  readonly label: number;
-  /** Label of the last exit. */
-  readonly finalLabel: number;
-}
+import { type ExitLabels, exitLabels } from './exit-labels.ts';
 
 const batchRows = 100;
+const wholeKey = 'whole';
+
+/** The whole network as a runner loads it; its outputs are the logits of every exit. */
+export async function wholeGraph(bundle: Bundle): Promise<SegmentGraph> {
+  const { whole, input, classes } = bundle.manifest;
+  const outputs = whole.logits.map((name) => ({ name, dtype: 'float32' as const, shape: [classes.length] }));
+  return { key: wholeKey, bytes: await bundle.read(whole.file), input, outputs };
+}
 
 /**
  * Runs the whole network from its single ONNX file over all images, on this machine's CPU: the reference that the split path
@@ -23,10 +23,8 @@ export async function runWhole(
   images: LabelledImages,
   count: number,
   onProgress: (done: number) => void,
-): Promise<WholeAnswer[]> {
-  const { whole, input, classes } = bundle.manifest;
-  const outputs = whole.logits.map((name) => ({ name, dtype: 'float32' as const, shape: [classes.length] }));
-  const graph = { key: 'whole', bytes: await bundle.read(whole.file), input, outputs };
+): Promise<ExitLabels[]> {
+  const graph = await wholeGraph(bundle);
   const runner = await WorkerPool.start({
     graphs: [graph],
     workers: 1,
@@ -47,30 +45,15 @@ async function runBatches(
   images: LabelledImages,
   count: number,
   onProgress: (done: number) => void,
-): Promise<WholeAnswer[]> {
-  const answers: WholeAnswer[] = [];
+): Promise<ExitLabels[]> {
+  const answers: ExitLabels[] = [];
   const imageBytes = images.pixels.length / images.count;
   for (let first = 0; first < count; first += batchRows) {
     const end = Math.min(count, first + batchRows);
     const pixels = new Uint8Array(images.pixels.subarray(first * imageBytes, end * imageBytes));
-    const run = await runner.run('whole', pixels, end - first);
-    for (let row = 0; row < end - first; row++) answers.push(applyExits(bundle, run.outputs, row));
+    const run = await runner.run(wholeKey, pixels, end - first);
+    for (let row = 0; row < end - first; row++) answers.push(exitLabels(bundle, 0, run.outputs, row));
     onProgress(end);
   }
   return answers;
-}
-
-function applyExits(
-  bundle: Bundle,
-  outputs: readonly (Float32Array | Uint8Array)[],
-  row: number,
-): WholeAnswer {
-  const classes = bundle.manifest.classes.length;
-  const rows = outputs.map((output) => output.subarray(row * classes, (row + 1) * classes));
-  const last = rows.at(-1);
-  if (last === undefined) throw new OfframpError('BUNDLE_MANIFEST_INVALID', 'whole.logits names no output');
-  const decisions = rows.map((logits, exit) => decideExit({ ...bundle.exit(exit), logits }));
-  const taken = decisions.find(({ confident }) => confident);
-  const finalLabel = argmax(last);
-  return { label: taken?.label ?? finalLabel, finalLabel };
 }

@@ -1,7 +1,8 @@
-import { type Codec, createCodec, parseCutTables } from '../codec/index.ts';
+import { type Codec, parseCutTables } from '../codec/index.ts';
 import { OfframpError, reasonOf } from '../errors.ts';
 import type { ExitRecords } from '../exits/index.ts';
 import { fileEntries } from './check.ts';
+import { CutCodecs } from './cut-codecs.ts';
 import { digestOf, verifyFile } from './digest.ts';
 import { parseManifest } from './manifest.ts';
 import { parseRecords } from './records.ts';
@@ -32,8 +33,12 @@ export interface Bundle {
   readonly segments: readonly (LoadedSegment | undefined)[];
   /** The segment, or `BUNDLE_FILE_MISSING` when there is none or it was not read. */
   segment(index: number): LoadedSegment;
-  /** The codec of cut 1 to n - 1, or `CUT_UNSUPPORTED` when no codes cross it or neither of its segments was read. */
-  codec(cut: number): Codec;
+  /**
+   * The codec of cut 1 to n - 1: of all channels of its codes, or of the first `channels` of them, which must be one of the
+   * cut's rates. The codes that it takes are then the first `count` of the tensor. Throws `CUT_UNSUPPORTED` when no codes
+   * cross the cut or neither of its segments was read, `RATE_UNSUPPORTED` when the cut has no such rate.
+   */
+  codec(cut: number, channels?: number): Codec;
   /** Name, temperature and threshold of the exit that ends segment `index`; `RangeError` when there is none. */
   exit(index: number): ExitSpec;
   /** Reads and verifies any file of the manifest: `BUNDLE_FILE_MISSING`, `BUNDLE_FILE_CORRUPT`. Nothing is kept. */
@@ -62,7 +67,7 @@ export async function openBundle(readFile: ReadFile, options: OpenBundleOptions 
   const codecs = await Promise.all(
     manifest.cuts.map(async (cut, index) =>
       wanted.has(index) || wanted.has(index + 1)
-        ? openCodec(readFile, cut, manifest.segments[index])
+        ? openCodecs(readFile, cut, manifest.segments[index])
         : undefined,
     ),
   );
@@ -73,7 +78,7 @@ class OpenBundle implements Bundle {
   readonly manifest: Manifest;
   readonly digest: string;
   readonly segments: readonly (LoadedSegment | undefined)[];
-  readonly #codecs: readonly (Codec | undefined)[];
+  readonly #codecs: readonly (CutCodecs | undefined)[];
   readonly #readFile: ReadFile;
 
   constructor(
@@ -81,7 +86,7 @@ class OpenBundle implements Bundle {
     manifest: Manifest,
     digest: string,
     segments: readonly (LoadedSegment | undefined)[],
-    codecs: readonly (Codec | undefined)[],
+    codecs: readonly (CutCodecs | undefined)[],
   ) {
     this.#readFile = readFile;
     this.manifest = manifest;
@@ -100,11 +105,20 @@ class OpenBundle implements Bundle {
     );
   }
 
-  codec(cut: number): Codec {
-    const codec = this.#codecs[cut - 1];
+  codec(cut: number, channels?: number): Codec {
+    const codecs = this.#codecs[cut - 1];
+    if (codecs === undefined) throw this.#cutUnsupported(cut);
+    const codec = channels === undefined ? codecs.all : codecs.ofRate(channels);
     if (codec !== undefined) return codec;
-    const open = this.#codecs.flatMap((opened, index) => (opened === undefined ? [] : [index + 1]));
     throw new OfframpError(
+      'RATE_UNSUPPORTED',
+      `${this.manifest.id}: got a rate of ${channels} channels at cut ${cut}, expected one of: ${codecs.rates.join(', ')}`,
+    );
+  }
+
+  #cutUnsupported(cut: number): OfframpError {
+    const open = this.#codecs.flatMap((opened, index) => (opened === undefined ? [] : [index + 1]));
+    return new OfframpError(
       'CUT_UNSUPPORTED',
       `${this.manifest.id}: got cut ${cut}, expected one with codes and a segment that was read: ${open.join(', ') || 'none'}`,
     );
@@ -144,16 +158,16 @@ function wantedSegments(manifest: Manifest, asked: readonly number[] | undefined
   throw new OfframpError('CONFIG_INVALID', `segments: got ${unknown}, expected 0 to ${all.length - 1}`);
 }
 
-async function openCodec(
+async function openCodecs(
   readFile: ReadFile,
   cut: CutSpec,
   segment: SegmentSpec | undefined,
-): Promise<Codec | undefined> {
+): Promise<CutCodecs | undefined> {
   if (segment?.codes === undefined) return undefined;
   const { shape } = segment.codes;
-  if (cut.tables === undefined) return createCodec({ shape, bits: cut.bits });
+  if (cut.tables === undefined) return new CutCodecs(shape, cut, undefined);
   const tables = parseCutTables(await readVerified(readFile, cut.tables), cut.tables);
-  return createCodec({ shape, bits: cut.bits, tables });
+  return new CutCodecs(shape, cut, tables);
 }
 
 async function readVerified(readFile: ReadFile, entry: FileEntry): Promise<Uint8Array> {

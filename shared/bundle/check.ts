@@ -1,5 +1,5 @@
 import { OfframpError } from '../errors.ts';
-import { type FileEntry, type Manifest, maximumCodes, type SegmentSpec } from './schema.ts';
+import { type CutSpec, type FileEntry, type Manifest, maximumCodes, type SegmentSpec } from './schema.ts';
 
 /** Throws `BUNDLE_MANIFEST_INVALID` that names the field by its JSON path. */
 export function refuse(path: string, got: unknown, expected: string): never {
@@ -51,7 +51,7 @@ function checkSegments({ segments, input, classes }: Manifest): void {
     if (previous === undefined) checkInput(`${path}.input`, segment, input, 'as input says');
     else checkInput(`${path}.input`, segment, previous.codes, `the codes of segments[${index - 1}]`);
     requireEqual(`${path}.logits.shape`, segment.logits.shape, [classes.length], 'the number of classes');
-    checkCodes(`${path}.codes`, segment, index === segments.length - 1);
+    checkCodes(`${path}.codes`, segment, index, segments.length);
   });
 }
 
@@ -65,12 +65,14 @@ function checkInput(
   requireEqual(`${path}.shape`, input.shape, expected?.shape, because);
 }
 
-function checkCodes(path: string, { codes }: SegmentSpec, isLast: boolean): void {
-  if (isLast) {
+function checkCodes(path: string, { codes }: SegmentSpec, index: number, segments: number): void {
+  if (index === segments - 1) {
     if (codes !== undefined) refuse(path, codes, 'no codes on the last segment');
     return;
   }
   if (codes === undefined) refuse(path, codes, 'the codes tensor, on every segment but the last');
+  // A graph that takes codes and gives codes cannot call both by one name.
+  requireEqual(`${path}.name`, codes.name, index === 0 ? 'codes' : `codes${index + 1}`, `cut ${index + 1}`);
   const [channels, rows, columns] = codes.shape;
   if (channels * rows * columns <= maximumCodes) return;
   refuse(`${path}.shape`, codes.shape, `at most ${maximumCodes} codes per image`);
@@ -102,17 +104,30 @@ function checkCuts({ segments, cuts }: Manifest): void {
     const path = `cuts[${index}]`;
     const segment = segments[index];
     requireEqual(`${path}.after`, cut.after, segment?.name, `the name of segments[${index}]`);
-    if (cut.tables === undefined || segment?.codes === undefined) return;
-    const { contexts, levels, bytes } = cut.tables;
-    requireEqual(
-      `${path}.tables.contexts`,
-      contexts,
-      segment.codes.shape[0] * 64,
-      '64 per channel of the codes',
-    );
-    requireEqual(`${path}.tables.levels`, levels, 2 ** cut.bits, '2 to the power of bits');
-    requireEqual(`${path}.tables.bytes`, bytes, contexts * levels * 2, 'contexts x levels x 2');
+    const channels = segment?.codes?.shape[0] ?? 0;
+    checkTables(`${path}.tables`, cut, channels);
+    checkRates(`${path}.rates`, cut, channels);
   });
+}
+
+function checkTables(path: string, { tables, bits }: CutSpec, channels: number): void {
+  if (tables === undefined) return;
+  const { contexts, levels, bytes } = tables;
+  requireEqual(`${path}.contexts`, contexts, channels * 64, '64 per channel of the codes');
+  requireEqual(`${path}.levels`, levels, 2 ** bits, '2 to the power of bits');
+  requireEqual(`${path}.bytes`, bytes, contexts * levels * 2, 'contexts x levels x 2');
+}
+
+function checkRates(path: string, { rates, tables }: CutSpec, channels: number): void {
+  if (rates === undefined) return;
+  if (tables === undefined) refuse(path, rates, 'no rates on a cut without tables');
+  rates.forEach((rate, index) => {
+    const previous = rates[index - 1]?.channels ?? 0;
+    if (rate.channels > previous) return;
+    refuse(`${path}[${index}].channels`, rate.channels, `more than ${previous}, as the rates ascend`);
+  });
+  const last = rates.length - 1;
+  requireEqual(`${path}[${last}].channels`, rates[last]?.channels, channels, 'all channels of the codes');
 }
 
 function checkCalibration({ calibration, exits, segments }: Manifest): void {
@@ -148,7 +163,7 @@ function checkWhole({ exits, whole }: Manifest): void {
   requireEqual('whole.logits', whole.logits, expected, 'one output per exit');
 }
 
-function checkRecords({ records, exits, classes, calibration }: Manifest): void {
+function checkRecords({ records, exits, classes, calibration, cuts }: Manifest): void {
   if (records.length === 0) return;
   if (classes.length > 256) {
     refuse('records', records, 'no records with more than 256 classes, as a label is one byte');
@@ -162,12 +177,26 @@ function checkRecords({ records, exits, classes, calibration }: Manifest): void 
     const expected = recordsBytes(images, exits.length, classes.length);
     requireEqual(`records[${index}].bytes`, bytes, expected, 'the size of labels, padding and logits');
   });
-  const calibrated = records.find(({ split }) => split === calibration.split);
-  if (calibrated === undefined) {
-    const splits = records.map(({ split }) => split).join(', ');
-    refuse('calibration.split', calibration.split, `one of the splits with records: ${splits}`);
+  checkMeasuredOn('calibration', calibration, records);
+  cuts.forEach(({ rates }, cut) => {
+    rates?.forEach(({ measured }, index) => {
+      checkMeasuredOn(`cuts[${cut}].rates[${index}].measured`, measured, records);
+    });
+  });
+}
+
+/** What was measured on a split was measured on all of its images, which are those of its records. */
+function checkMeasuredOn(
+  path: string,
+  { split, images }: { readonly split: string; readonly images: number },
+  records: Manifest['records'],
+): void {
+  const recorded = records.find((candidate) => candidate.split === split);
+  if (recorded === undefined) {
+    const splits = records.map((candidate) => candidate.split).join(', ');
+    refuse(`${path}.split`, split, `one of the splits with records: ${splits}`);
   }
-  requireEqual('calibration.images', calibration.images, calibrated.images, 'the images of its records');
+  requireEqual(`${path}.images`, images, recorded.images, 'the images of its records');
 }
 
 function checkFiles(manifest: Manifest): void {
@@ -198,6 +227,7 @@ export function fileEntries(manifest: Manifest): { readonly path: string; readon
       tables === undefined ? [] : [{ path: `cuts[${index}].tables`, entry: tables }],
     ),
     { path: 'whole', entry: manifest.whole },
+    ...(manifest.baseline === undefined ? [] : [{ path: 'baseline', entry: manifest.baseline }]),
     ...manifest.records.map((entry, index) => ({ path: `records[${index}]`, entry })),
   ];
 }

@@ -9,6 +9,7 @@ export { digestOf, verifyFile } from './digest.ts';
 export { maximumManifestBytes, parseManifest } from './manifest.ts';
 export { parseRecords, type RecordsShape } from './records.ts';
 export {
+  type BaselineSpec,
   type CodesShape,
   type CutSpec,
   type ExitSpec,
@@ -16,6 +17,7 @@ export {
   type Manifest,
   manifestSchema,
   maximumCodes,
+  type RateSpec,
   type RecordsSpec,
   type SegmentSpec,
 } from './schema.ts';

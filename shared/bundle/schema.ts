@@ -16,6 +16,7 @@ const maximum = {
   fileBytes: 2 ** 31 - 1,
   images: 10_000_000,
   macs: 1e15,
+  rates: 64,
 } as const;
 
 /** Most codes that one image may have at a cut; channels, rows and columns each have a limit of their own besides. */
@@ -84,7 +85,10 @@ const codesShape = Type.Tuple(
 );
 
 const codesSpec = closed('the codes tensor, without the batch dimension', {
-  name: Type.Literal('codes', { description: 'the tensor name "codes"' }),
+  name: Type.String({
+    pattern: '^codes([2-9]|1[0-5])?$',
+    description: 'the tensor name, "codes" at cut 1, "codes2" at cut 2 and so on',
+  }),
   dtype: Type.Literal('uint8', { description: 'the element type "uint8"' }),
   shape: codesShape,
 });
@@ -92,8 +96,10 @@ const codesSpec = closed('the codes tensor, without the batch dimension', {
 // One object instead of a union of the two above, so that an error names the field that is wrong; which of the two a
 // segment must take depends on its place and is checked across fields.
 const inputSpec = closed('the input tensor of the segment, without the batch dimension', {
-  name: Type.Enum(['image', 'codes'], {
-    description: 'the tensor name, "image" for the first segment and "codes" for the others',
+  name: Type.String({
+    pattern: '^(image|codes([2-9]|1[0-5])?)$',
+    description:
+      'the tensor name, "image" for the first segment and that of the codes received for the others',
   }),
   dtype: Type.Literal('uint8', { description: 'the element type "uint8"' }),
   shape: Type.Tuple(
@@ -150,10 +156,28 @@ const tables = closed('the entropy coder tables of the cut', {
   levels: integer('the number of values a code can have, 2 to the power of bits', 2, 256),
 });
 
+const rate = closed('one rate: how many channels of the codes are sent', {
+  channels: integer('the number of channels sent, from the first on', 1, maximum.codesChannels),
+  measured: closed('what sending every image of a split at this rate costs and reaches', {
+    split: label('the name of the split that was sent'),
+    images: integer('the number of images of that split', 1, maximum.images),
+    bytesMean: amount('the mean length of the streams in bytes, checksums included'),
+    bytesP95: amount('the length in bytes that 95 % of the streams do not exceed'),
+    accuracy: share('the share of right answers of the last exit'),
+  }),
+});
+
 const cut = closed('one cut between two segments', {
   after: label('the name of the segment whose codes cross this cut'),
   bits: integer('the number of bits of one code', 1, 8),
   tables: Type.Optional(tables),
+  rates: Type.Optional(
+    Type.Array(rate, {
+      description: 'the rates that this cut may be sent at, 1 to 64, ascending, the last one all channels',
+      minItems: 1,
+      maxItems: maximum.rates,
+    }),
+  ),
 });
 
 const targetKinds = ['accuracy', 'agreement', 'device-share', 'mean-cost'] as const;
@@ -228,6 +252,13 @@ const whole = closed('the network in one piece, through the quantised bottleneck
   }),
 });
 
+const baseline = closed('the same network without branches and without bottlenecks, trained by itself', {
+  ...fileFields,
+  macs: integer('the multiply-accumulate operations of the baseline per image', 0, maximum.macs),
+  parameters: integer('the number of parameters of the baseline', 0, maximum.macs),
+  logits: Type.Literal('logits', { description: 'the name of its only output, "logits"' }),
+});
+
 const records = closed('the exit records of one split', {
   split: label('the name of the split'),
   ...fileFields,
@@ -267,6 +298,7 @@ export const manifestSchema = Type.Object(
     }),
     calibration,
     whole,
+    baseline: Type.Optional(baseline),
     records: Type.Array(records, { description: 'the exit records, one entry per split', maxItems: 16 }),
     training: Type.Record(Type.String(), Type.Unknown(), {
       description: 'how the network was trained, free-form, for the reader',
@@ -288,6 +320,10 @@ export type SegmentSpec = Type.Static<typeof segment>;
 export type ExitSpec = Type.Static<typeof exit>;
 /** One entry of `cuts`. */
 export type CutSpec = Type.Static<typeof cut>;
+/** One entry of `rates` of a cut. */
+export type RateSpec = Type.Static<typeof rate>;
+/** The network that bundle and exits are compared with. */
+export type BaselineSpec = Type.Static<typeof baseline>;
 /** One entry of `records`. */
 export type RecordsSpec = Type.Static<typeof records>;
 /** Channels, rows and columns of a codes tensor. */

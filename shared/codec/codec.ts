@@ -32,9 +32,15 @@ export interface CodecOptions {
  * its checksum too, save for a chance of 1 in 65536, and always when less than the checksum is left. A stream too long
  * is found by its length before anything is read, which bounds the work a peer can ask for.
  *
+ * A stream does not say at which rate of its cut it was made, and the checksum, being the payload's alone, cannot tell. The
+ * codec of another rate is sure to refuse only what is longer than its own longest stream. What is range coded for both it
+ * reads without an error: the channels that both rates have come out right, any others are arbitrary.
+ *
  * A codec keeps work memory between calls; it belongs to one thread, and no call leaves anything behind for the next.
  */
 export interface Codec {
+  /** Bits per code. */
+  readonly bits: number;
   /** Codes per image, channels x rows x columns. */
   readonly count: number;
   /** Longest stream of one image in bytes: packed payload and checksum. */
@@ -51,6 +57,14 @@ export interface Codec {
    * stream and `CODES_INVALID` for a target without room; `target` is then unchanged.
    */
   decodeInto(stream: Uint8Array, target: Uint8Array, offset: number): void;
+}
+
+/**
+ * The code that the receiver puts for every code of a channel that was not sent, 2^(bits - 1): the middle level, which the
+ * network behind the cut was trained to take for an absent one.
+ */
+export function absentCode(bits: number): number {
+  return 2 ** (bits - 1);
 }
 
 /** Makes the codec of one cut. Throws `BUNDLE_MANIFEST_INVALID` for a shape, bits and tables that do not fit together. */
@@ -104,6 +118,7 @@ export function createCodec({ shape, bits, tables }: CodecOptions): Codec {
   }
 
   return {
+    bits,
     count,
     maxBytes,
     encode,

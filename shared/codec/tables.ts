@@ -56,3 +56,17 @@ export function parseCutTables(bytes: Uint8Array, { contexts, levels, file }: Cu
   }
   return { contexts, levels, cumulative };
 }
+
+/**
+ * The tables of the first `channels` channels, without a copy: contexts are numbered channel by channel, and none looks at a
+ * later channel. Throws `RangeError` for a number of channels that the tables do not have.
+ */
+export function firstChannels(tables: CutTables, channels: number): CutTables {
+  const all = tables.contexts / contextsPerChannel;
+  if (!Number.isInteger(channels) || channels < 1 || channels > all) {
+    throw new RangeError(`got ${channels} channels, expected 1 to ${all}`);
+  }
+  const { levels, cumulative } = tables;
+  const contexts = channels * contextsPerChannel;
+  return { contexts, levels, cumulative: cumulative.subarray(0, contexts * levels) };
+}

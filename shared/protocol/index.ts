@@ -30,4 +30,5 @@ export {
   parseWelcome,
   type Welcome,
 } from './messages.ts';
+export { type PictureFormat, pictureFormatOf, pictureFormats } from './pictures.ts';
 export { clientWireBytes, type Transport, type TransportEvents } from './transport.ts';

@@ -2,6 +2,7 @@ import Type, { type Static, type TSchema } from 'typebox';
 import { Compile, type Validator } from 'typebox/compile';
 import { type ErrorCode, isErrorCode, OfframpError } from '../errors.ts';
 import { encodeFrame, type Frame, type FrameType } from './frame.ts';
+import { type PictureFormat, pictureFormats } from './pictures.ts';
 
 const maxRetryAfterMs = 3_600_000;
 const maxBudgetMs = 0xffff_ffff;
@@ -34,6 +35,7 @@ const welcomeSchema = Type.Object(
     bundles: Type.Array(bundleClaim, { minItems: 1, maxItems: 64 }),
     credits: Type.Integer({ minimum: 1, maximum: 65_536 }),
     maxFrameBytes: Type.Integer({ minimum: 64, maximum: 2 ** 31 }),
+    maxImageBytes: Type.Optional(Type.Integer({ minimum: 1, maximum: 2 ** 31 })),
     heartbeatMs: Type.Integer({ minimum: 100, maximum: 600_000 }),
     load: loadSchema,
   },
@@ -45,6 +47,8 @@ const inferSchema = Type.Object(
     b: Type.Integer({ minimum: 0, maximum: 0xffff_ffff }),
     t: Type.Integer({ minimum: 0, maximum: maxBudgetMs }),
     c: Type.Optional(count(64)),
+    f: Type.Optional(Type.Enum(pictureFormats)),
+    r: Type.Optional(Type.Integer({ minimum: 1, maximum: 4096 })),
     l: Type.Optional(
       Type.Array(Type.Integer({ minimum: 0, maximum: 2 ** 31 }), { minItems: 2, maxItems: 1024 }),
     ),
@@ -88,9 +92,13 @@ export interface InferRequest {
   readonly bundleTag: number;
   /** Number of segments that already ran on the device; 0 sends the image itself. */
   readonly cut: number;
+  /** Channels of the codes that every row has, from the first on; all when absent. Not at cut 0. */
+  readonly channels?: number;
   /** Milliseconds left for the answer, a duration and never a wall-clock time. */
   readonly budgetMs: number;
-  /** One codec stream (or, at cut 0, one raw image) per row. */
+  /** At cut 0: every row is a picture file of this format. Absent: raw pixels, uint8 [height, width, channels]. */
+  readonly format?: PictureFormat;
+  /** One codec stream (or, at cut 0, one image) per row. */
   readonly rows: readonly Uint8Array[];
 }
 
@@ -176,6 +184,8 @@ export function encodeInfer(request: InferRequest): Uint8Array<ArrayBuffer> {
     t: Math.min(maxBudgetMs, Math.max(0, Math.floor(request.budgetMs))),
   };
   if (request.cut !== 1) header.c = request.cut;
+  if (request.format !== undefined) header.f = request.format;
+  if (request.channels !== undefined) header.r = request.channels;
   const [only, ...more] = request.rows;
   if (only !== undefined && more.length === 0) return encodeFrame('infer', request.id, header, only);
   header.l = request.rows.map((row) => row.length);
@@ -184,8 +194,33 @@ export function encodeInfer(request: InferRequest): Uint8Array<ArrayBuffer> {
 
 /** @throws OfframpError FRAME_INVALID when a field is off or the row lengths do not add up to the payload. */
 export function parseInfer(frame: Frame): InferRequest {
-  const { b, t, c, l } = parseInferHeader(frame.header);
-  return { id: frame.id, bundleTag: b, cut: c ?? 1, budgetMs: t, rows: splitRows(frame.payload, l) };
+  const { b, t, c, f, l, r } = parseInferHeader(frame.header);
+  const cut = c ?? 1;
+  return {
+    id: frame.id,
+    bundleTag: b,
+    cut,
+    ...(r !== undefined && { channels: channelsAt(cut, r) }),
+    budgetMs: t,
+    ...(f !== undefined && { format: formatAt(cut, f) }),
+    rows: splitRows(frame.payload, l),
+  };
+}
+
+function channelsAt(cut: number, channels: number): number {
+  if (cut > 0) return channels;
+  throw new OfframpError(
+    'FRAME_INVALID',
+    `Invalid infer frame: r is ${channels} at cut 0, where images are sent, expected it at a cut with codes`,
+  );
+}
+
+function formatAt(cut: number, format: PictureFormat): PictureFormat {
+  if (cut === 0) return format;
+  throw new OfframpError(
+    'FRAME_INVALID',
+    `Invalid infer frame: f is '${format}' at cut ${cut}, where codes are sent, expected it at cut 0`,
+  );
 }
 
 export function encodeResult(result: InferResult): Uint8Array<ArrayBuffer> {

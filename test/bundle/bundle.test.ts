@@ -83,6 +83,47 @@ Opening('gives each cut its codec, with tables and without', async () => {
   assert.is(bundle.codec(1), bundle.codec(1));
 });
 
+Opening('gives a codec of its own to each rate of a cut, and that of all channels to the last', async () => {
+  const bundle = await openBundle((await makeFixture()).readFile);
+  const low = bundle.codec(1, 1);
+  assert.equal([low.bits, low.count, low.maxBytes], [2, 16, (16 * 2) / 8 + 2]);
+  assert.is(bundle.codec(1, 1), low);
+  assert.is(bundle.codec(1, 2), bundle.codec(1));
+  const codes = Uint8Array.from({ length: 32 }, (_, index) => index % 3);
+  assert.equal(low.decode(low.encode(codes.subarray(0, low.count))), codes.subarray(0, 16));
+});
+
+Opening('of a device has the rates of its cut', async () => {
+  const bundle = await openBundle((await makeFixture()).readFile, { segments: [0] });
+  assert.is(bundle.codec(1, 1).count, 16);
+  await rejects(() => bundle.codec(2, 1), 'CUT_UNSUPPORTED', 'cut 2');
+});
+
+Opening(
+  'has no codec for a rate that the cut does not list, nor for channels that the codes do not have',
+  async () => {
+    const bundle = await openBundle((await makeFixture()).readFile);
+    for (const channels of [0, -1, 3, 1.5, Number.NaN, 4096]) {
+      await rejects(
+        () => bundle.codec(1, channels),
+        'RATE_UNSUPPORTED',
+        `${channels} channels at cut 1`,
+        '1, 2',
+      );
+    }
+    await rejects(() => bundle.codec(3, 1), 'CUT_UNSUPPORTED', 'cut 3');
+  },
+);
+
+Opening('sends all channels at a cut without rates, and nothing else', async () => {
+  const fixture = await makeFixture();
+  const cuts = fixture.manifest.cuts.map(({ rates: _, ...cut }) => cut);
+  fixture.files.set('manifest.json', jsonBytes({ ...fixture.manifest, cuts }));
+  const bundle = await openBundle(fixture.readFile);
+  assert.is(bundle.codec(1, 2), bundle.codec(1));
+  await rejects(() => bundle.codec(1, 1), 'RATE_UNSUPPORTED', 'tiny', '1 channels at cut 1', 'one of: 2');
+});
+
 Opening('for the device reads the first segment and its cut only', async () => {
   const fixture = await makeFixture();
   const bundle = await openBundle(fixture.readFile, { segments: [0] });
@@ -174,6 +215,9 @@ Reading('verifies each file on each read', async () => {
   assert.equal(await bundle.read('whole.onnx'), fixture.files.get('whole.onnx'));
   fixture.files.set('whole.onnx', new TextEncoder().encode('ALL graphs'));
   await rejects(() => bundle.read('whole.onnx'), 'BUNDLE_FILE_CORRUPT', 'whole.onnx');
+  assert.equal(await bundle.read('baseline.onnx'), fixture.files.get('baseline.onnx'));
+  fixture.files.set('baseline.onnx', new TextEncoder().encode('a graph without leaves  '));
+  await rejects(() => bundle.read('baseline.onnx'), 'BUNDLE_FILE_CORRUPT', 'baseline.onnx: got SHA-256');
   fixture.files.delete('whole.onnx');
   await rejects(() => bundle.read('whole.onnx'), 'BUNDLE_FILE_MISSING', 'whole.onnx');
 });

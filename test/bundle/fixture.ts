@@ -1,7 +1,7 @@
 import { digestOf, type Manifest } from '../../shared/bundle/index.ts';
 import { tableBytes, uniformRows } from '../codec/tables-source.ts';
 
-/** A bundle of three segments in memory: cut 1 has tables, cut 2 has none. Its graphs are bytes, not ONNX. */
+/** A bundle of three segments in memory: cut 1 has tables and two rates, cut 2 neither. Its graphs are bytes, not ONNX. */
 export interface Fixture {
   readonly manifest: Manifest;
   /** Every file by name, manifest.json too. */
@@ -40,6 +40,7 @@ export async function makeFixture(): Promise<Fixture> {
     ['s1.onnx', text('second graph')],
     ['s2.onnx', text('third graph')],
     ['whole.onnx', text('all graphs')],
+    ['baseline.onnx', text('a graph without branches')],
     ['cut1.tables.bin', tableBytes(uniformRows(2, 2))],
     ['records-calibration.bin', recordBytes(5, 3, 3)],
     ['records-test.bin', recordBytes(8, 3, 3)],
@@ -76,14 +77,14 @@ export async function makeFixture(): Promise<Fixture> {
         ...(await entry('s1.onnx')),
         input: { name: 'codes', dtype: 'uint8', shape: [2, 4, 4] },
         logits: logits(),
-        codes: { name: 'codes', dtype: 'uint8', shape: [1, 2, 2] },
+        codes: { name: 'codes2', dtype: 'uint8', shape: [1, 2, 2] },
         macs: 2000,
         parameters: 20,
       },
       {
         name: 's2',
         ...(await entry('s2.onnx')),
-        input: { name: 'codes', dtype: 'uint8', shape: [1, 2, 2] },
+        input: { name: 'codes2', dtype: 'uint8', shape: [1, 2, 2] },
         logits: logits(),
         macs: 3000,
         parameters: 30,
@@ -95,7 +96,21 @@ export async function makeFixture(): Promise<Fixture> {
       { name: 'final', segment: 's2', temperature: 1 },
     ],
     cuts: [
-      { after: 's0', bits: 2, tables: { ...(await entry('cut1.tables.bin')), contexts: 128, levels: 4 } },
+      {
+        after: 's0',
+        bits: 2,
+        tables: { ...(await entry('cut1.tables.bin')), contexts: 128, levels: 4 },
+        rates: [
+          {
+            channels: 1,
+            measured: { split: 'test', images: 8, bytesMean: 3.5, bytesP95: 5, accuracy: 0.875 },
+          },
+          {
+            channels: 2,
+            measured: { split: 'test', images: 8, bytesMean: 6.25, bytesP95: 9, accuracy: 1 },
+          },
+        ],
+      },
       { after: 's1', bits: 1 },
     ],
     calibration: {
@@ -107,6 +122,7 @@ export async function makeFixture(): Promise<Fixture> {
       guarantee: 'none: the measured figures hold for the calibration split only',
     },
     whole: { ...(await entry('whole.onnx')), logits: ['logits0', 'logits1', 'logits2'] },
+    baseline: { ...(await entry('baseline.onnx')), macs: 5500, parameters: 55, logits: 'logits' },
     records: [
       { split: 'calibration', ...(await entry('records-calibration.bin')), images: 5 },
       { split: 'test', ...(await entry('records-test.bin')), images: 8 },

@@ -5,47 +5,12 @@ import * as assert from 'uvu/assert';
 import { manifestSchema, maximumManifestBytes, parseManifest } from '../../shared/bundle/index.ts';
 import { OfframpError } from '../../shared/errors.ts';
 import { jsonBytes, makeFixture } from './fixture.ts';
+import { changed, isObject, type Path, pathsIn, textOf, withValue } from './manifest-edits.ts';
 
 const { manifest: valid } = await makeFixture();
 
-type Json = Record<string, unknown>;
-type Path = readonly (string | number)[];
-
-const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null;
-
-/** A copy of the valid manifest in which the object around the last step of `path` went through `change`. */
-function changed(path: Path, change: (parent: Json, key: string) => void): unknown {
-  const root: unknown = structuredClone(valid);
-  let parent = root;
-  for (const step of path.slice(0, -1)) parent = isObject(parent) ? parent[step] : undefined;
-  if (!isObject(parent)) throw new Error(`no object around ${path.join('/')}`);
-  change(parent, String(path.at(-1)));
-  return root;
-}
-
-const withValue = (path: Path, value: unknown) =>
-  changed(path, (parent, key) => {
-    parent[key] = value;
-  });
-
-function textOf(path: Path): string {
-  return path
-    .map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`))
-    .join('')
-    .replace(/^\./, '');
-}
-
 function pathOf(text: string): Path {
   return (text.match(/[^.[\]]+/g) ?? []).map((step) => (/^\d+$/.test(step) ? Number(step) : step));
-}
-
-/** The paths of all values of the manifest, the free-form part left out. */
-function pathsIn(value: unknown, path: Path = []): Path[] {
-  if (!isObject(value) || path[0] === 'training') return [path];
-  const inner = Object.entries(value).flatMap(([key, child]) =>
-    pathsIn(child, [...path, Array.isArray(value) ? Number(key) : key]),
-  );
-  return path.length === 0 ? inner : [path, ...inner];
 }
 
 function faultOf(value: unknown): OfframpError | undefined {
@@ -87,6 +52,17 @@ Parsing('of a single segment needs no codes, no cuts and no threshold', () => {
   assert.is(faultOf(single), undefined);
 });
 
+Parsing('needs neither rates nor a baseline', () => {
+  const cuts = valid.cuts.map(({ rates: _, ...cut }) => cut);
+  const { baseline: _, ...rest } = valid;
+  assert.is(faultOf({ ...rest, cuts }), undefined);
+});
+
+Parsing('without records may have measured its rates on any split', () => {
+  const elsewhere = withValue(valid, pathOf('cuts[0].rates[0].measured.split'), 'anywhere');
+  assert.is(faultOf(withValue(elsewhere, ['records'], [])), undefined);
+});
+
 Parsing('may say anything about its training', () => {
   const training = { dataset: 'x', deep: { deeper: [1, null, { a: 'b' }] } };
   assert.is(faultOf({ ...valid, training }), undefined);
@@ -95,14 +71,14 @@ Parsing('may say anything about its training', () => {
 Parsing('is refused with a path for a null in any place', () => {
   const paths = pathsIn(valid);
   assert.ok(paths.length > 140, `${paths.length} places`);
-  for (const path of paths) assertFault(withValue(path, null), textOf(path), 'got null');
+  for (const path of paths) assertFault(withValue(valid, path, null), textOf(path), 'got null');
 });
 
 Parsing('is refused with a path for a field that is not there', () => {
-  const optional = new Set(['cuts[0].tables']);
+  const optional = new Set(['cuts[0].tables', 'cuts[0].rates', 'baseline']);
   for (const path of pathsIn(valid)) {
     if (typeof path.at(-1) === 'number' || optional.has(textOf(path))) continue;
-    const without = changed(path, (parent, key) => delete parent[key]);
+    const without = changed(valid, path, (parent, key) => delete parent[key]);
     assertFault(without, textOf(path), 'got nothing');
   }
 });
@@ -110,12 +86,14 @@ Parsing('is refused with a path for a field that is not there', () => {
 Parsing('is refused with a path for a field that nobody knows', () => {
   const objects = pathsIn(valid).filter((path) => typeof path.at(-1) === 'string' && path[0] !== 'training');
   for (const path of objects) {
-    const extra = changed(path, (parent) => {
+    const extra = changed(valid, path, (parent) => {
       parent.surplus = 5;
     });
     assertFault(extra, textOf([...path.slice(0, -1), 'surplus']), 'got 5, expected no such field');
   }
 });
+
+const rate = (channels: number) => ({ ...valid.cuts[0]?.rates?.[0], channels });
 
 // Path, wrong value, part of what is expected. The fault is at the same path unless a fourth entry says where.
 const broken: [path: string, value: unknown, expected: string, at?: string][] = [
@@ -179,6 +157,25 @@ const broken: [path: string, value: unknown, expected: string, at?: string][] = 
   ['cuts[0].tables.contexts', 256, '128, 64 per channel'],
   ['cuts[0].tables.levels', 8, '4, 2 to the power of bits'],
   ['cuts[0].tables.bytes', 1023, '1024, contexts x levels x 2'],
+  // Rates
+  ['cuts[0].rates', [], '1 to 64, ascending'],
+  ['cuts[0].rates', Array.from({ length: 65 }, (_, index) => rate(index + 1)), '1 to 64, ascending'],
+  ['cuts[0].rates', [rate(2), rate(1)], 'more than 2, as the rates ascend', 'cuts[0].rates[1].channels'],
+  ['cuts[0].rates', [rate(2), rate(2)], 'more than 2, as the rates ascend', 'cuts[0].rates[1].channels'],
+  ['cuts[0].rates', [rate(1)], '2, all channels of the codes', 'cuts[0].rates[0].channels'],
+  ['cuts[0].rates', [rate(1), rate(3)], '2, all channels of the codes', 'cuts[0].rates[1].channels'],
+  ['cuts[0].rates[0].channels', 0, 'number of channels sent'],
+  ['cuts[0].rates[0].channels', 1.5, 'number of channels sent'],
+  ['cuts[0].rates[0].measured.bytesMean', -1, 'at least 0'],
+  ['cuts[0].rates[0].measured.accuracy', 87.5, '0 to 1'],
+  ['cuts[0].rates[1].measured.split', 'training', 'one of the splits with records: calibration, test'],
+  ['cuts[0].rates[1].measured.images', 7, '8, the images of its records'],
+  ['cuts[0].tables', undefined, 'no rates on a cut without tables', 'cuts[0].rates'],
+  ['cuts[1].rates', [rate(1)], 'no rates on a cut without tables'],
+  // Baseline
+  ['baseline.logits', 'logits0', 'its only output, "logits"'],
+  ['baseline.file', 'sub/baseline.onnx', 'no path'],
+  ['baseline.macs', -1, 'of the baseline per image'],
   // Whole, records, calibration
   ['whole.logits', ['logits0', 'logits2', 'logits1'], 'one output per exit'],
   ['whole.logits', ['logits0', 'logits1'], 'one output per exit'],
@@ -190,13 +187,15 @@ const broken: [path: string, value: unknown, expected: string, at?: string][] = 
   // Files
   ['whole.file', 's0.onnx', 'other than that of segments[0].file'],
   ['whole.file', 'S0.onnx', 'other than that of segments[0].file'],
+  ['baseline.file', 'Whole.onnx', 'other than that of whole.file'],
+  ['records[0].file', 'baseline.onnx', 'other than that of baseline.file'],
   ['records[0].file', 'manifest.json', 'other than that of manifest.json itself'],
   ['cuts[0].tables.file', 's1.onnx', 'other than that of segments[1].file'],
 ];
 
 for (const [path, value, expected, at = path] of broken) {
   Parsing(`is refused at ${at} for ${path} ${JSON.stringify(value)?.slice(0, 40)}`, () => {
-    assertFault(withValue(pathOf(path), value), at, expected);
+    assertFault(withValue(valid, pathOf(path), value), at, expected);
   });
 }
 
@@ -231,7 +230,7 @@ Parsing('with anything in any place is taken as the schema allows or refused wit
   const paths = fc.constantFrom(...pathsIn(valid));
   fc.assert(
     fc.property(paths, fc.jsonValue(), (path, value) => {
-      const fault = faultOf(withValue(path, value));
+      const fault = faultOf(withValue(valid, path, value));
       if (fault === undefined) return;
       assert.is(fault.code, 'BUNDLE_MANIFEST_INVALID');
       assert.ok(fault.message.length < 1000, fault.message);

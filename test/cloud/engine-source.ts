@@ -57,7 +57,7 @@ export interface Submitted extends Outcome {
   readonly drop: () => void;
 }
 
-export type Request = Pick<Work, 'served' | 'cut' | 'rows'> & { readonly budgetMs?: number };
+export type Request = Pick<Work, 'served' | 'cut' | 'channels' | 'rows'> & { readonly budgetMs?: number };
 
 export function submit(engine: Engine, { budgetMs = 60_000, ...request }: Request): Submitted {
   const outcome: Outcome = { results: [], errors: [] };

@@ -25,6 +25,7 @@ const token = 'the-token-of-this-test';
 const limits: SessionLimits = {
   credits: 2,
   maxFrameBytes: 100_000,
+  maxImageBytes: 50_000,
   heartbeatMs: 5000,
   helloTimeoutMs: 3000,
   maxUnsentBytes: 1000,
@@ -114,6 +115,7 @@ Hello('is answered by a welcome that says what the server takes', () => {
     bundles: [{ id: bundleId, digest }],
     credits: 2,
     maxFrameBytes: 100_000,
+    maxImageBytes: 50_000,
     heartbeatMs: 5000,
     load: { queuedRows: 0, runningRows: 0 },
   });
@@ -236,6 +238,8 @@ Requests('an id that is in flight ends the connection; one that was answered may
 const refusedRequests: readonly [name: string, message: Uint8Array, code: ErrorCode][] = [
   ['an unknown tag', infer(7, { bundleTag: (tag ^ 1) >>> 0 }), 'BUNDLE_NOT_FOUND'],
   ['a cut beyond the last', infer(7, { cut: 2 }), 'CUT_UNSUPPORTED'],
+  ['channels that no rate has', infer(7, { cut: 1, channels: 4096 }), 'RATE_UNSUPPORTED'],
+  ['a rate with an image', encodeFrame('infer', 7, { b: tag, t: 1, c: 0, r: 6 }, image), 'FRAME_INVALID'],
   ['corrupt codes', infer(7, { cut: 1, rows: [new Uint8Array(7).fill(1)] }), 'CODES_CORRUPT'],
   ['an image of another length', infer(7, { rows: [new Uint8Array(10)] }), 'TENSOR_INVALID'],
   ['more rows than a batch', infer(7, { rows: Array.from({ length: 5 }, () => image) }), 'TENSOR_INVALID'],

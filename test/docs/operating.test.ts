@@ -71,6 +71,7 @@ const Metrics = suite('docs/operating.md, metrics');
 
 const cloud = new CloudMetrics('cpu', {
   load: () => ({ queuedRows: 0, runningRows: 0 }),
+  undecodedRows: () => 0,
   connections: () => 0,
 });
 const edge = new EdgeMetrics({ connected: () => false, inFlight: () => 0, lateAnswers: () => 0 });

@@ -73,7 +73,7 @@ drain(
     for (const [index, answer] of answers.entries()) {
       const { label, degraded, reason, device } = answer;
       if (degraded) assert.ok(cloudRefusals.includes(reason ?? ''), `answer ${index}: ${reason}`);
-      else assert.ok(expected.some((one) => one.label === label && one.deviceLabel === device.label));
+      else assert.ok(expected.some((one) => one.label === label && one.deviceLabel === device?.label));
     }
     assert.not(
       answers.slice(atReconnect).some(({ degraded }) => degraded),

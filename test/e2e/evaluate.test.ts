@@ -3,7 +3,8 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Evaluation } from '../../scripts/evaluate/summary.ts';
 import { dataFolder, skip } from '../support/data.ts';
-import { cleanUp, committedBundle, note, runCommand } from './support.ts';
+import { checkMacs, checkNothingMoved, evaluate, manifestOf } from './evaluations.ts';
+import { cleanUp, committedBundle } from './support.ts';
 
 const bars = { accuracy: 0.9925, deviceShare: 0.943, bytesMean: 150 };
 const stages = ['cloudQueue', 'cloudRun', 'device', 'encode', 'exit', 'network', 'prepare'];
@@ -11,28 +12,6 @@ const concurrency = 16;
 
 const evaluation = suite('offramp evaluate');
 evaluation.after.each(cleanUp);
-
-async function evaluate(data: string, args: readonly string[]): Promise<Evaluation> {
-  const startedAt = performance.now();
-  const { ending, stdout, stderr } = await runCommand(['evaluate', '--data', data, '--json', ...args]);
-  assert.is(ending, 0, stderr);
-  assert.is(stderr, '', 'nothing on stderr where that is no terminal');
-  const result: Evaluation = JSON.parse(stdout);
-  const { images, accuracy, whole, exits, offload, degraded, lost, placementMismatches } = result;
-  note(
-    `${images} images in ${((performance.now() - startedAt) / 1000).toFixed(1)} s: accuracy ${accuracy} (last exit ` +
-      `alone ${whole.accuracy}), device share ${exits[0]?.share}, ${offload.bytesMean.toFixed(1)} bytes per offloaded ` +
-      `image; ${placementMismatches} moved, ${degraded} degraded, ${lost} lost`,
-  );
-  return result;
-}
-
-/** What must hold of every evaluation, however good the network is. */
-function checkWhole(result: Evaluation, images: number): void {
-  const { placementMismatches, lost, degraded } = result;
-  assert.equal({ placementMismatches, lost, degraded }, { placementMismatches: 0, lost: 0, degraded: 0 });
-  assert.is(result.images, images);
-}
 
 function checkShape(result: Evaluation): void {
   const { bundle, digest, dataset, split, cut, exits, offload, latencyMs, stagesMs, whole } = result;
@@ -50,6 +29,10 @@ function checkShape(result: Evaluation): void {
   assert.ok(Math.abs(weighted - result.accuracy) < 1e-9, 'accuracies of the exits make up the whole');
   assert.is(offload.images, Math.round((exits[1]?.share ?? 0) * result.images));
   assert.ok(offload.bytesMean > 0 && offload.bytesP95 > 0);
+  const spread = (offload.bytesMean * offload.images) / result.images;
+  assert.ok(Math.abs(offload.bytesPerImage - spread) < 1e-6, `${offload.bytesPerImage} bytes per image`);
+  assert.is(result.deviceShare, exits[0]?.share);
+  assert.equal([result.exact, result.approximateImages], [undefined, undefined]);
   assert.ok(whole.accuracy > 0.9 && whole.accuracy <= 1);
   for (const route of ['exit', 'features'] as const) {
     const { p50, p95, p99 } = latencyMs[route] ?? { p50: 0, p95: -1, p99: -2 };
@@ -64,8 +47,9 @@ evaluation(
     const data = dataFolder();
     if (data === undefined) return skip('OFFRAMP_DATA is not set: the evaluation needs MNIST');
     const result = await evaluate(data, ['--bundle', committedBundle, '--limit', '1000']);
-    checkWhole(result, 1000);
+    checkNothingMoved(result, 1000);
     checkShape(result);
+    checkMacs(result, manifestOf(committedBundle), 1);
   },
 );
 
@@ -73,7 +57,7 @@ evaluation('all 10,000 images: the bars of the product hold', async () => {
   const data = dataFolder();
   if (data === undefined) return skip('OFFRAMP_DATA is not set: the bars are on MNIST');
   const result = await evaluate(data, ['--concurrency', String(concurrency)]);
-  checkWhole(result, 10_000);
+  checkNothingMoved(result, 10_000);
   const deviceShare = result.exits.find(({ name }) => name === 'branch')?.share ?? 0;
   assert.ok(result.accuracy >= bars.accuracy, `accuracy ${result.accuracy}, the bar is ${bars.accuracy}`);
   assert.ok(deviceShare >= bars.deviceShare, `device share ${deviceShare}, the bar is ${bars.deviceShare}`);

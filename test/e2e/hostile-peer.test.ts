@@ -99,6 +99,10 @@ async function outOfRange(stage: Stage): Promise<void> {
     { b: tag, t: 1000, c: 0, l: Array.from({ length: 1024 }, () => 0) },
     { b: tag, t: 1000, c: 0, l: [1, image.length - 1] },
     { b: tag, t: 1000, c: 0, unknown: 1 },
+    { b: tag, t: 1000, c: 0, r: 1 },
+    { b: tag, t: 1000, r: 0 },
+    { b: tag, t: 1000, r: Number.NaN },
+    { b: tag, t: 1000, r: 4096 },
     // Not a codec stream.
     { b: tag, t: 1000 },
   ];

@@ -23,6 +23,9 @@ export function temporaryFolder(): string {
 interface EditableManifest {
   readonly segments: { sha256: string }[];
   readonly exits: { threshold?: number }[];
+  readonly cuts: { rates?: unknown }[];
+  readonly records: readonly { readonly split: string; readonly images: number }[];
+  readonly training: { dataset?: unknown };
 }
 
 /** A copy of the committed bundle with an edited manifest, and so with a digest of its own. */
@@ -136,7 +139,7 @@ export async function references(
   await inLanes(16, images.count, async (index) => {
     const { label, device, degraded, reason } = await ask(images.image(index), index);
     assert.not(degraded, `image ${index} is degraded: ${reason}`);
-    found[index] = { label, deviceLabel: device.label };
+    found[index] = { label, deviceLabel: device?.label ?? -1 };
   });
   return found;
 }

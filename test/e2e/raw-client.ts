@@ -81,9 +81,10 @@ export class RawClient {
   }
 
   /** An infer frame with the next free id. */
-  infer(cut: number, rows: readonly Uint8Array[], budgetMs: number): Uint8Array {
+  infer(cut: number, rows: readonly Uint8Array[], budgetMs: number, channels?: number): Uint8Array {
     const tag = bundleTag(this.#bundle.digest);
-    return encodeInfer({ id: this.#nextId++, bundleTag: tag, cut, budgetMs, rows });
+    const rate = channels === undefined ? {} : { channels };
+    return encodeInfer({ id: this.#nextId++, bundleTag: tag, cut, ...rate, budgetMs, rows });
   }
 
   send(message: Uint8Array): void {

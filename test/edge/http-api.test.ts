@@ -18,9 +18,9 @@ import {
   startPool,
   withThreshold,
 } from '../runtime/real-bundle.ts';
+import { greyFile } from '../support/pictures.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 import { TestCloud } from './link-source.ts';
-import { greyFile } from './pictures.ts';
 
 const bundle = await openRealBundle();
 const pool = await startPool(segmentGraphs(bundle), { maxQueuedRuns: 100 });

@@ -65,6 +65,18 @@ Work('goes over the connection once it is there', async () => {
   assert.equal(events, [{ kind: 'connected', welcome }]);
 });
 
+Work('how long a picture may be is known while there is a connection that says it', () => {
+  const made = started();
+  assert.is(made.uplink.maxImageBytes, undefined);
+  made.cloud.last.accept({ maxImageBytes: 5000 });
+  assert.is(made.uplink.maxImageBytes, 5000);
+  drop(made);
+  assert.is(made.uplink.maxImageBytes, undefined);
+  made.clock.advance(100);
+  made.cloud.last.accept();
+  assert.is(made.uplink.maxImageBytes, undefined);
+});
+
 Work('late answers are counted over all connections', async () => {
   const made = connected();
   watch(made.uplink.infer(offload({ budgetMs: 10 })));

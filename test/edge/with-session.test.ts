@@ -13,6 +13,7 @@ const { id, digest, tag, classes } = served;
 const limits: SessionLimits = {
   credits: 2,
   maxFrameBytes: 100_000,
+  maxImageBytes: 50_000,
   heartbeatMs: 5000,
   helloTimeoutMs: 3000,
   maxUnsentBytes: 100_000,

@@ -18,6 +18,7 @@ import {
   parseInfer,
   parseResult,
   parseWelcome,
+  pictureFormats,
 } from '../../shared/protocol/index.ts';
 import { throwsCode } from './expect.ts';
 import { bytes, hex } from './hex.ts';
@@ -69,11 +70,16 @@ const infers = fc
   .record({
     id: requestId,
     bundleTag: size,
-    cut: fc.integer({ min: 0, max: 64 }),
+    cut: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 64 })),
+    channels: fc.option(fc.integer({ min: 1, max: 4096 }), { nil: undefined }),
+    format: fc.option(fc.constantFrom(...pictureFormats), { nil: undefined }),
     budgetMs: size,
     rows,
   })
-  .map(encodeInfer);
+  .map(({ channels, format, ...request }) => {
+    if (request.cut > 0) return encodeInfer(channels === undefined ? request : { ...request, channels });
+    return encodeInfer(format === undefined ? request : { ...request, format });
+  });
 const results = fc.integer({ min: 1, max: 4 }).chain((count) =>
   fc
     .record({

@@ -63,6 +63,12 @@ Handshake('a welcome has these bytes', () => {
   assert.equal(parseWelcome(decodeFrame(bytes(welcomeHex)).header), welcome);
 });
 
+Handshake('a welcome may say how long a picture may be, or nothing of pictures', () => {
+  for (const header of [welcome, { ...welcome, maxImageBytes: 262_144 }]) {
+    assert.equal(parseWelcome(decodeFrame(encodeWelcome(header)).header), header);
+  }
+});
+
 const goawayHex = '4f 16 1100 00000000  81 a6 726561736f6e a8 647261696e696e67 00000000000000';
 
 Handshake('a goaway has these bytes', () => {
@@ -100,6 +106,8 @@ const badWelcomes: readonly [name: string, change: Record<string, unknown>][] = 
   ['a negative load', { load: { queuedRows: -1, runningRows: 0 } }],
   ['NaN frame bytes', { maxFrameBytes: Number.NaN }],
   ['a BigInt', { maxFrameBytes: 2n ** 60n }],
+  ['pictures of 0 bytes', { maxImageBytes: 0 }],
+  ['pictures of 1.5 bytes', { maxImageBytes: 1.5 }],
 ];
 for (const [name, change] of badWelcomes) {
   Handshake(`a welcome with ${name} is FRAME_INVALID`, () => {
@@ -151,6 +159,26 @@ Infer('an image, cut 0, has these bytes', () => {
   assert.equal(parseInfer(decodeFrame(bytes(imageHex))), image);
 });
 
+const pictureHex =
+  '4f 13 1400 07000000  84 a162 ce fedcba98 a174 64 a163 00 a166 a3 706e67 00000000  89504e47';
+
+Infer('a picture file, cut 0, has these bytes', () => {
+  const picture = { ...one, id: 7, cut: 0, budgetMs: 100, rows: [Uint8Array.of(0x89, 0x50, 0x4e, 0x47)] };
+  isHex(encodeInfer({ ...picture, format: 'png' }), pictureHex);
+  assert.equal(parseInfer(decodeFrame(bytes(pictureHex))), { ...picture, format: 'png' });
+});
+
+Infer('a picture format where codes are sent is FRAME_INVALID', () => {
+  for (const header of [
+    { b: 1, t: 1, f: 'png' },
+    { b: 1, t: 1, c: 1, f: 'jpeg' },
+    { b: 1, t: 1, c: 64, f: 'webp' },
+  ]) {
+    const frame = decodeFrame(encodeFrame('infer', 1, header, Uint8Array.of(1)));
+    throwsCode(() => parseInfer(frame), 'FRAME_INVALID', `f is '${header.f}' at cut ${header.c ?? 1}`);
+  }
+});
+
 const manyHex = `4f 13 1100 02010000
   83 a162 ce fedcba98 a174 64 a16c 93 03 00 01 00000000000000  010203 04`;
 
@@ -159,6 +187,25 @@ Infer('several rows, an empty one among them, have these bytes', () => {
   const many = { ...one, id: 258, budgetMs: 100, rows };
   isHex(encodeInfer(many), manyHex);
   assert.equal(parseInfer(decodeFrame(bytes(manyHex))), many);
+});
+
+const rateHex = '4f 13 0f00 01000000  83 a162 ce fedcba98 a174 cc fa a172 04 00  010203';
+
+Infer('a row of four channels has these bytes', () => {
+  const rated = { ...one, channels: 4 };
+  isHex(encodeInfer(rated), rateHex);
+  assert.equal(parseInfer(decodeFrame(bytes(rateHex))), rated);
+});
+
+Infer('a rate of up to 127 channels costs no byte more, with a budget of up to 65,535 ms', () => {
+  const message = { ...one, bundleTag: 0xffff_ffff, budgetMs: 65_535, rows: [new Uint8Array(5)] };
+  assert.is(encodeInfer({ ...message, channels: 127 }).length, encodeInfer(message).length);
+  assert.is(encodeInfer({ ...message, channels: 128 }).length, encodeInfer(message).length + 8);
+});
+
+Infer('a rate where images are sent is FRAME_INVALID', () => {
+  const frame = decodeFrame(encodeFrame('infer', 1, { b: 1, t: 1, c: 0, r: 4 }, Uint8Array.of(1)));
+  throwsCode(() => parseInfer(frame), 'FRAME_INVALID', 'r is 4 at cut 0');
 });
 
 Infer('cut 1 may also be written', () => {
@@ -190,6 +237,14 @@ const badInfers: readonly [name: string, header: Record<string, unknown>][] = [
   ['a BigInt tag', { b: 2n ** 60n, t: 1 }],
   ['cut 65', { b: 1, t: 1, c: 65 }],
   ['cut 0.5', { b: 1, t: 1, c: 0.5 }],
+  ['a rate of 0 channels', { b: 1, t: 1, r: 0 }],
+  ['a rate of 4097 channels', { b: 1, t: 1, r: 4097 }],
+  ['a rate of 1.5 channels', { b: 1, t: 1, r: 1.5 }],
+  ['a rate that is text', { b: 1, t: 1, r: '4' }],
+  ['a picture format that is none of ours', { b: 1, t: 1, c: 0, f: 'gif' }],
+  ['a picture format in capitals', { b: 1, t: 1, c: 0, f: 'PNG' }],
+  ['a picture format that is a number', { b: 1, t: 1, c: 0, f: 1 }],
+  ['a picture format from the prototype', { b: 1, t: 1, c: 0, f: 'constructor' }],
   ['one row length', { b: 1, t: 1, l: [3] }],
   ['no row lengths', { b: 1, t: 1, l: [] }],
   ['a negative row length', { b: 1, t: 1, l: [4, -1] }],

@@ -24,7 +24,7 @@ export function withThreshold(bundle: Bundle, threshold: number): Bundle {
     digest: bundle.digest,
     segments: bundle.segments,
     segment: (index) => bundle.segment(index),
-    codec: (cut) => bundle.codec(cut),
+    codec: (cut, channels) => bundle.codec(cut, channels),
     exit: (index) => (index === 0 ? { ...bundle.exit(0), threshold } : bundle.exit(index)),
     read: (file) => bundle.read(file),
     records: (split) => bundle.records(split),

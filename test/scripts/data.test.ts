@@ -516,14 +516,104 @@ cifar('a length of no whole records, no records, and a label above 9 are refused
   }
 });
 
-cifar('a missing batch says how to get it', async () => {
+/** A file of the published size, in which the classes take turns unless `change` says otherwise. */
+function batch(change: (bytes: Uint8Array) => void = () => {}): Uint8Array {
+  const bytes = new Uint8Array(10_000 * 3073);
+  for (let record = 0; record < 10_000; record += 1) bytes[record * 3073] = record % 10;
+  change(bytes);
+  return new Uint8Array(gzipSync(bytes, { level: 1 }));
+}
+
+/** A data folder with a `cifar10/` of these files. */
+function cifarFolder(files: Readonly<Record<string, string | Uint8Array>>): string {
   const folder = freshFolder();
   mkdirSync(join(folder, 'cifar10'));
-  writeFileSync(join(folder, 'cifar10/data_batch_1.bin'), records);
+  for (const [name, bytes] of Object.entries(files)) writeFileSync(join(folder, 'cifar10', name), bytes);
+  return folder;
+}
+
+const evenBatch = batch();
+
+cifar('a missing batch says how to get it', async () => {
+  const folder = cifarFolder({ 'data_batch_1.bin.gz': evenBatch });
   const error = await errorOf(() => readCifar10(folder, 'train'));
   assert.is(error.code, 'DATA_MISSING');
   assert.match(error.message, 'data_batch_2.bin.gz is missing');
   assert.ok(error.message.includes(`offramp data cifar10 --to ${folder}`));
+});
+
+cifar('a test file that is not the published one is refused, with its path and the mend', async () => {
+  const swapped = batch((bytes) => {
+    bytes[0] = 7;
+  });
+  const cases: [string, Uint8Array][] = [
+    ['is no whole gzip file', evenBatch.subarray(0, -20)],
+    ['holds 6146 bytes, expected 30730000, 10000 records of 3073', new Uint8Array(gzipSync(records))],
+    ['holds 0 bytes', new Uint8Array(0)],
+    ['has label 200 in record 0', batch((bytes) => bytes.fill(200, 0, 1))],
+    ['has 999 images of class 0 (airplane), expected 1000 as published', swapped],
+  ];
+  for (const [message, bytes] of cases) {
+    const folder = cifarFolder({ 'test_batch.bin.gz': bytes });
+    const error = await errorOf(() => readCifar10(folder, 'test'));
+    assert.is(error.code, 'DATA_CORRUPT', message);
+    const path = join(folder, 'cifar10', 'test_batch.bin.gz');
+    assert.ok(error.message.startsWith(`${path} ${message}`), error.message);
+    assert.ok(error.message.endsWith(`Delete it, then: offramp data cifar10 --to ${folder}`), error.message);
+  }
+});
+
+cifar('the file that is wrong is named as it was found, compressed or not', async () => {
+  const folder = cifarFolder({ 'test_batch.bin': records });
+  const error = await errorOf(() => readCifar10(folder, 'test'));
+  assert.ok(error.message.startsWith(`${join(folder, 'cifar10', 'test_batch.bin')} holds 6146 bytes`));
+});
+
+cifar('a path that is no file is said to be unreadable', async () => {
+  const folder = cifarFolder({});
+  mkdirSync(join(folder, 'cifar10', 'test_batch.bin.gz'));
+  const error = await errorOf(() => readCifar10(folder, 'test'));
+  assert.is(error.code, 'DATA_MISSING');
+  assert.match(error.message, /test_batch\.bin\.gz cannot be read: EISDIR/);
+});
+
+cifar('images that only come close to the published ones are told apart where they are listed', () => {
+  const list = { 'data_batch_2.bin': [3], 'data_batch_5.bin': [0, 9999], 'test_batch.bin': [17, 4] };
+  const names = [1, 2, 3, 4, 5].map((number) => `data_batch_${number}.bin.gz`);
+  const folder = cifarFolder({
+    ...Object.fromEntries([...names, 'test_batch.bin.gz'].map((name) => [name, evenBatch])),
+    'approx_indices.json': JSON.stringify(list),
+  });
+  assert.equal([...(readDataset('cifar10', folder, 'test').approximate ?? [])], [17, 4]);
+  assert.equal([...(readCifar10(folder, 'train').approximate ?? [])], [10_003, 40_000, 49_999]);
+  rmSync(join(folder, 'cifar10', 'approx_indices.json'));
+  assert.is(readCifar10(folder, 'test').approximate, undefined);
+});
+
+cifar('a nonsensical list of such images is refused by its path, and what is wrong with it', async () => {
+  const cases: [string, string][] = [
+    ['is no JSON', '{"test_batch.bin": [1'],
+    ['holds [1,2], expected an object', '[1,2]'],
+    ['holds null, expected an object', 'null'],
+    ['lists "test_batch.bin.gz", expected one of', '{"test_batch.bin.gz": [1]}'],
+    ['has 5 for test_batch.bin, expected a list', '{"test_batch.bin": 5}'],
+    ['lists record 10000 of test_batch.bin', '{"test_batch.bin": [0, 10000]}'],
+    ['lists record -1 of data_batch_1.bin', '{"test_batch.bin": [], "data_batch_1.bin": [-1]}'],
+    ['lists record 1.5 of test_batch.bin', '{"test_batch.bin": [1.5]}'],
+    ['lists record "3" of test_batch.bin', '{"test_batch.bin": ["3"]}'],
+    [
+      'lists record 3 of test_batch.bin, expected whole numbers from 0 to 9999, each once',
+      '{"test_batch.bin": [3, 3]}',
+    ],
+  ];
+  const folder = cifarFolder({ 'test_batch.bin.gz': evenBatch });
+  const path = join(folder, 'cifar10', 'approx_indices.json');
+  for (const [message, text] of cases) {
+    writeFileSync(path, text);
+    const error = await errorOf(() => readCifar10(folder, 'test'));
+    assert.is(error.code, 'DATA_CORRUPT', message);
+    assert.ok(error.message.startsWith(`${path} ${message}`), error.message);
+  }
 });
 
 cifar('CIFAR-10 reads with its published counts and means', () => {

@@ -1,9 +1,9 @@
 import sharp from 'sharp';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { decodeImage } from '../../edge/daemon/index.ts';
+import { decodeImage } from '../../shared/host/index.ts';
 import { rejectsCode } from '../protocol/expect.ts';
-import { colourFile, greyAt, greyFile, greyPixels, pixelBomb, rawPng } from './pictures.ts';
+import { colourFile, greyAt, greyFile, greyPixels, pixelBomb, rawPng } from '../support/pictures.ts';
 
 const grey = [28, 28, 1];
 const colour = [32, 32, 3];
@@ -150,6 +150,13 @@ Sizes('an array of many megapixels in a small file is IMAGE_TOO_LARGE at once', 
   assert.ok(performance.now() - startedAt < 1000);
   const off = await decodeImage(bomb, grey, 'off').catch((thrown: { code: string }) => thrown.code);
   assert.ok(off === 'IMAGE_TOO_LARGE' || off === 'IMAGE_INVALID');
+});
+
+Sizes('a lower limit of pixels holds to the pixel', async () => {
+  const file = await greyFile(100, 50, 'webp');
+  const pixels = await decodeImage(file, grey, 'cover', { maxPixels: 5000 });
+  assert.is(pixels.length, 784);
+  await rejectsCode(decodeImage(file, grey, 'cover', { maxPixels: 4999 }), 'IMAGE_TOO_LARGE', '4999 pixels');
 });
 
 Sizes('a picture is turned as its EXIF orientation says, and its size with it', async () => {

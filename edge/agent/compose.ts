@@ -1,0 +1,79 @@
+import type { Bundle } from '../../shared/bundle/index.ts';
+import type { ExitDecision } from '../../shared/exits/index.ts';
+import type { Answer, DeviceOpinion, Route } from './answer.ts';
+import type { OffloadResult } from './connection.ts';
+
+/** An exit and what it decided. */
+export interface ExitOutcome {
+  readonly decision: ExitDecision;
+  readonly exit: number;
+}
+
+/** What a result says of the cloud's part. */
+export type CloudCosts = Pick<OffloadResult, 'queueMicros' | 'runMicros' | 'bytesSent'>;
+
+/** Time stamps of one image's way on the agent's clock, milliseconds. */
+export interface Stopwatch {
+  readonly startedAtMs: number;
+  prepareMs: number;
+  deviceMs: number;
+  exitMs: number;
+  encodeMs: number;
+  bytesSent: number;
+  channelsSent: number | undefined;
+}
+
+export function startWatch(startedAtMs: number): Stopwatch {
+  return {
+    ...{ startedAtMs, prepareMs: 0, deviceMs: 0, exitMs: 0, encodeMs: 0 },
+    ...{ bytesSent: 0, channelsSent: undefined },
+  };
+}
+
+export interface AnswerParts {
+  readonly bundle: Bundle;
+  readonly nowMs: number;
+  readonly watch: Stopwatch;
+  readonly route: Route;
+  /** The exit that answers. */
+  readonly outcome: ExitOutcome;
+  /** The last device exit, where the device computed. */
+  readonly device: ExitOutcome | undefined;
+  readonly cloud: CloudCosts;
+}
+
+/** Puts an answer together, not degraded; its stages add up to its latency. */
+export function composeAnswer({ bundle, nowMs, watch, route, outcome, device, cloud }: AnswerParts): Answer {
+  const { label, probabilities, entropy } = outcome.decision;
+  const latencyMs = nowMs - watch.startedAtMs;
+  const own = {
+    prepare: watch.prepareMs,
+    device: watch.deviceMs,
+    exit: watch.exitMs,
+    encode: watch.encodeMs,
+  };
+  const away = Math.max(0, latencyMs - own.prepare - own.device - own.exit - own.encode);
+  // A server's own clock may claim more than the time there was.
+  const cloudQueue = Math.min(away, cloud.queueMicros / 1000);
+  const cloudRun = Math.min(away - cloudQueue, cloud.runMicros / 1000);
+  const accounted = { ...own, cloudQueue, cloudRun };
+  const network = away - cloudQueue - cloudRun;
+  return {
+    label,
+    className: bundle.manifest.classes[label] ?? String(label),
+    probabilities,
+    entropy,
+    exit: bundle.exit(outcome.exit).name,
+    route,
+    degraded: false,
+    ...(device !== undefined && { device: opinion(bundle, device) }),
+    latencyMs,
+    stagesMs: { ...accounted, network },
+    bytesSent: cloud.bytesSent,
+    ...(watch.channelsSent !== undefined && { channelsSent: watch.channelsSent }),
+  };
+}
+
+function opinion(bundle: Bundle, { exit, decision }: ExitOutcome): DeviceOpinion {
+  return { exit: bundle.exit(exit).name, label: decision.label, entropy: decision.entropy };
+}
