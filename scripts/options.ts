@@ -39,6 +39,19 @@ function readTokenFile(file: string): string {
   }
 }
 
+/**
+ * The folder of the data sets: the option, else OFFRAMP_DATA.
+ * @throws OfframpError DATA_MISSING where neither is given.
+ */
+export function dataFolderOf(option: string | undefined): string {
+  const folder = option ?? process.env.OFFRAMP_DATA;
+  if (folder !== undefined) return folder;
+  throw new OfframpError(
+    'DATA_MISSING',
+    'Where is the data set? Give --data DIR or OFFRAMP_DATA; offramp data fetches it',
+  );
+}
+
 export type Device = Provider | 'auto';
 
 export const deviceOption = new Option('--device <device>', 'where segments run')

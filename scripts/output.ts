@@ -39,6 +39,30 @@ export function progressBar(label: string, total: number): Progress {
   return { update: (done) => bar.update(done), stop: () => bar.stop() };
 }
 
+/** Tells how far a stage of the work is. */
+export type StageProgress<Stage extends string> = (stage: Stage, done: number, total: number) => void;
+
+/** Does work that goes through stages, with a progress bar for each; the bar goes away whether the work ends well or not. */
+export async function withProgress<Stage extends string, Result>(
+  labels: Readonly<Record<Stage, string>>,
+  work: (onProgress: StageProgress<Stage>) => Promise<Result>,
+): Promise<Result> {
+  let bar: Progress | undefined;
+  let shown: Stage | undefined;
+  try {
+    return await work((stage, done, total) => {
+      if (stage !== shown) {
+        bar?.stop();
+        bar = progressBar(labels[stage], total);
+        shown = stage;
+      }
+      bar?.update(done);
+    });
+  } finally {
+    bar?.stop();
+  }
+}
+
 /** Lays rows out in columns; the first column is left-aligned, the others right-aligned. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [header, ...rows];

@@ -7,7 +7,8 @@ import { type TableEntry, tableEntry } from '../evaluate/table/figures.ts';
 import { type Measured, measure, readSubject, type Stage, type Subject } from '../evaluate/table/measure.ts';
 import { inPaperOrder, paperNote } from '../evaluate/table/paper.ts';
 import { tableWords } from '../evaluate/table/report.ts';
-import { type Progress, print, printJson, progressBar, say } from '../output.ts';
+import { dataFolderOf } from '../options.ts';
+import { print, printJson, say, withProgress } from '../output.ts';
 import { bundleIds, findBundle } from '../project.ts';
 
 export interface EvaluateTableOptions {
@@ -29,21 +30,9 @@ interface Result {
   readonly curve?: Omit<Curve, 'points'> & { readonly files: readonly string[] };
 }
 
-const stageNames: Readonly<Record<Stage, string>> = {
-  baseline: 'baseline, all images',
-  branches: 'with branches, all images',
-  time: 'timing',
-};
-
 /** Measures bundles against their baselines, as the paper's Table I does, and draws accuracy against cost, as its Fig. 3 does. */
 export async function evaluateTableCommand(options: EvaluateTableOptions): Promise<void> {
-  const dataFolder = options.data ?? process.env.OFFRAMP_DATA;
-  if (dataFolder === undefined) {
-    throw new OfframpError(
-      'DATA_MISSING',
-      'Where are the data sets? Give --data DIR or OFFRAMP_DATA; offramp data fetches them',
-    );
-  }
+  const dataFolder = dataFolderOf(options.data);
   const folders = (options.bundle ?? inPaperOrder(bundleIds())).map(findBundle);
   // All of them are read before the first is measured, which takes minutes: what is wrong shows at once.
   const subjects: Subject[] = [];
@@ -63,25 +52,14 @@ async function measureOne(subject: Subject, options: EvaluateTableOptions, run: 
   return options.plot === undefined ? { entry } : { entry, curve: await plot(measured, options.plot, run) };
 }
 
-async function measureShown(subject: Subject, options: EvaluateTableOptions): Promise<Measured> {
+function measureShown(subject: Subject, options: EvaluateTableOptions): Promise<Measured> {
   const { id } = subject.bundle.manifest;
-  let bar: Progress | undefined;
-  let shown: Stage | undefined;
-  try {
-    return await measure(subject, {
-      ...options,
-      onProgress(stage, done, total) {
-        if (stage !== shown) {
-          bar?.stop();
-          bar = progressBar(`${id}: ${stageNames[stage]}`, total);
-          shown = stage;
-        }
-        bar?.update(done);
-      },
-    });
-  } finally {
-    bar?.stop();
-  }
+  const labels: Readonly<Record<Stage, string>> = {
+    baseline: `${id}: baseline, all images`,
+    branches: `${id}: with branches, all images`,
+    time: `${id}: timing`,
+  };
+  return withProgress(labels, (onProgress) => measure(subject, { ...options, onProgress }));
 }
 
 async function plot(measured: Measured, folder: string, run: RunRecord): Promise<Result['curve'] & object> {

@@ -1,8 +1,8 @@
-import { OfframpError } from '../../shared/errors.ts';
 import { evaluate } from '../evaluate/evaluate.ts';
 import { type ImageFormat, sentPicture } from '../evaluate/sent-pictures.ts';
 import type { Evaluation } from '../evaluate/summary.ts';
-import { milliseconds, type Progress, percent, print, printJson, progressBar, table } from '../output.ts';
+import { dataFolderOf } from '../options.ts';
+import { milliseconds, percent, print, printJson, table, withProgress } from '../output.ts';
 import { findBundle } from '../project.ts';
 
 export interface EvaluateCommandOptions {
@@ -19,34 +19,22 @@ export interface EvaluateCommandOptions {
   readonly json?: boolean;
 }
 
+const stageLabels = { whole: 'whole network', split: 'edge and cloud' };
+
 /** Measures a bundle on its test split through the real path. */
 export async function evaluateCommand(options: EvaluateCommandOptions): Promise<void> {
-  const dataFolder = options.data ?? process.env.OFFRAMP_DATA;
-  if (dataFolder === undefined) {
-    throw new OfframpError(
-      'DATA_MISSING',
-      'Where is the data set? Give --data DIR or OFFRAMP_DATA; offramp data fetches it',
-    );
-  }
-  let bar: Progress | undefined;
-  let stage = '';
-  const evaluation = await evaluate({
-    ...options,
-    bundleFolder: findBundle(options.bundle),
-    dataFolder,
-    limit: options.limit,
-    channels: options.rate,
-    picture: sentPicture(options.cut, options.imageFormat, options.imageQuality),
-    onProgress(current, done, total) {
-      if (current !== stage) {
-        bar?.stop();
-        bar = progressBar(current === 'whole' ? 'whole network' : 'edge and cloud', total);
-        stage = current;
-      }
-      bar?.update(done);
-    },
-  });
-  bar?.stop();
+  const dataFolder = dataFolderOf(options.data);
+  const evaluation = await withProgress(stageLabels, (onProgress) =>
+    evaluate({
+      ...options,
+      bundleFolder: findBundle(options.bundle),
+      dataFolder,
+      limit: options.limit,
+      channels: options.rate,
+      picture: sentPicture(options.cut, options.imageFormat, options.imageQuality),
+      onProgress,
+    }),
+  );
   if (options.json) printJson(evaluation);
   else print(words(evaluation));
 }
