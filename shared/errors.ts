@@ -40,6 +40,7 @@ const table = {
   // Serving
   BUSY: { httpStatus: 503, retryable: true },
   BUDGET_SPENT: { httpStatus: 504, retryable: false },
+  DEPTH_CUT: { httpStatus: 503, retryable: true },
   DRAINING: { httpStatus: 503, retryable: true },
   // The device's view of its uplink
   CLOUD_UNREACHABLE: { httpStatus: 502, retryable: true },

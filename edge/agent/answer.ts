@@ -41,10 +41,10 @@ export interface Answer {
   /** Name of the exit that answered. */
   readonly exit: string;
   readonly route: Route;
-  /** True when the exit was not confident and the cloud should have answered, but did not. */
+  /** True when the exit was not confident and a deeper one should have answered, but did not. */
   readonly degraded: boolean;
   /**
-   * Why the cloud did not answer though it should have. Of an answer that is not degraded: the image was sent (cut 0), the
+   * Why the cloud did not answer though it should have, or `DEPTH_CUT` where it had no time for its deeper exits. Of an answer that is not degraded: the image was sent (cut 0), the
    * cloud failed, and the branch was as sure as it has to be.
    */
   readonly reason?: ErrorCode;

@@ -10,7 +10,7 @@ export interface ExitOutcome {
 }
 
 /** What a result says of the cloud's part. */
-export type CloudCosts = Pick<OffloadResult, 'queueMicros' | 'runMicros' | 'bytesSent'>;
+export type CloudCosts = Pick<OffloadResult, 'queueMicros' | 'runMicros' | 'bytesSent' | 'depthCut'>;
 
 /** Time stamps of one image's way on the agent's clock, milliseconds. */
 export interface Stopwatch {
@@ -42,7 +42,7 @@ export interface AnswerParts {
   readonly cloud: CloudCosts;
 }
 
-/** Puts an answer together, not degraded; its stages add up to its latency. */
+/** Puts an answer together, degraded only where the cloud cut the depth short; its stages add up to its latency. */
 export function composeAnswer({ bundle, nowMs, watch, route, outcome, device, cloud }: AnswerParts): Answer {
   const { label, probabilities, entropy } = outcome.decision;
   const latencyMs = nowMs - watch.startedAtMs;
@@ -65,7 +65,9 @@ export function composeAnswer({ bundle, nowMs, watch, route, outcome, device, cl
     entropy,
     exit: bundle.exit(outcome.exit).name,
     route,
-    degraded: false,
+    ...(cloud.depthCut === undefined
+      ? { degraded: false }
+      : { degraded: true, reason: 'DEPTH_CUT' as const }),
     ...(device !== undefined && { device: opinion(bundle, device) }),
     latencyMs,
     stagesMs: { ...accounted, network },

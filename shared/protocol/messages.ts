@@ -63,6 +63,7 @@ const resultSchema = Type.Object(
     r: Type.Integer({ minimum: 0, maximum: 2 ** 40 }),
     n: Type.Integer({ minimum: 1, maximum: 1e6 }),
     w: count(1e9),
+    d: Type.Optional(Type.Array(count(1023), { minItems: 1, maxItems: 1024 })),
   },
   strict,
 );
@@ -117,6 +118,11 @@ export interface InferResult {
   readonly batchRows: number;
   /** Rows waiting on the server when the result left. */
   readonly queuedRows: number;
+  /**
+   * Rows, ascending, that left by an exit which was not sure of them, because a deeper one would have come too late. Absent
+   * when there are none.
+   */
+  readonly depthCut?: readonly number[];
 }
 
 /** A failed request, or with id 0 a failed connection. */
@@ -231,6 +237,7 @@ export function encodeResult(result: InferResult): Uint8Array<ArrayBuffer> {
     r: Math.round(result.runMicros),
     n: result.batchRows,
     w: result.queuedRows,
+    ...(result.depthCut !== undefined && result.depthCut.length > 0 && { d: result.depthCut }),
   };
   return encodeFrame(
     'result',
@@ -245,7 +252,7 @@ export function encodeResult(result: InferResult): Uint8Array<ArrayBuffer> {
  * @throws OfframpError FRAME_INVALID when a field, the payload's length or a logit is off.
  */
 export function parseResult(frame: Frame, classes: number): InferResult {
-  const { e, q, r, n, w } = parseResultHeader(frame.header);
+  const { e, q, r, n, w, d } = parseResultHeader(frame.header);
   const expected = e.length * classes * 4;
   if (frame.payload.length !== expected) {
     throw new OfframpError(
@@ -257,7 +264,19 @@ export function parseResult(frame: Frame, classes: number): InferResult {
   if (!logits.every(Number.isFinite)) {
     throw new OfframpError('FRAME_INVALID', 'Invalid result frame: a logit that is not finite');
   }
-  return { id: frame.id, exits: e, logits, queueMicros: q, runMicros: r, batchRows: n, queuedRows: w };
+  return {
+    ...{ id: frame.id, exits: e, logits, queueMicros: q, runMicros: r, batchRows: n, queuedRows: w },
+    ...(d !== undefined && { depthCut: depthCutOf(d, e.length) }),
+  };
+}
+
+function depthCutOf(places: readonly number[], rows: number): readonly number[] {
+  const odd = places.find((place, index) => place >= rows || place <= (places[index - 1] ?? -1));
+  if (odd === undefined) return places;
+  throw new OfframpError(
+    'FRAME_INVALID',
+    `Invalid result frame: d names row ${odd}, expected rows below ${rows} in ascending order`,
+  );
 }
 
 /** An unknown code from a newer peer is kept as INTERNAL with its words. */

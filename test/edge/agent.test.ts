@@ -40,7 +40,10 @@ function agentWith(change: Partial<AgentOptions> = {}): Agent {
 }
 
 /** A cloud that answers with the final logits of the image at `index`, and remembers what it was asked. */
-function answering(index: number, change: { queueMicros?: number; runMicros?: number } = {}) {
+function answering(
+  index: number,
+  change: { queueMicros?: number; runMicros?: number; depthCut?: number[] } = {},
+) {
   const asked: Offload[] = [];
   const link: CloudLink = {
     connected: true,
@@ -145,6 +148,13 @@ Device('without a cloud an image that is not confident is degraded, and says why
 Device.run();
 
 const Cloud = suite('answers of the cloud');
+
+Cloud('an answer whose depth was cut in the cloud is its answer, degraded, and says why', async () => {
+  const { link } = answering(0, { depthCut: [0] });
+  const answer = await agentWith({ bundle: unsure, cloud: link }).classify(image);
+  assert.equal([answer.route, answer.degraded, answer.reason], ['features', true, 'DEPTH_CUT']);
+  assert.is(answer.label, argmax(alone[0]?.logits[1] ?? []));
+});
 
 Cloud("the codes of an image that is not confident go out, the cloud's answer comes back", async () => {
   const { asked, link } = answering(0, { queueMicros: 1, runMicros: 2 });

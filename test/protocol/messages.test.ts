@@ -313,6 +313,14 @@ Result('a logit that is not finite is FRAME_INVALID', () => {
   }
 });
 
+Result('rows whose depth was cut travel as d, and are absent where there are none', () => {
+  const rows = { ...result, exits: [1, 0, 1], logits: Float32Array.of(1, 2, 3, 4, 5, 6) };
+  const cut = encodeResult({ ...rows, depthCut: [0, 2] });
+  assert.equal(parseResult(decodeFrame(cut), 2).depthCut, [0, 2]);
+  assert.is(encodeResult({ ...rows, depthCut: [] }).length, encodeResult(rows).length);
+  assert.not('depthCut' in parseResult(decodeFrame(encodeResult(rows)), 2));
+});
+
 const badResults: readonly [name: string, change: Record<string, unknown>][] = [
   ['no exits', { e: [] }],
   ['exit 64', { e: [64] }],
@@ -322,6 +330,9 @@ const badResults: readonly [name: string, change: Record<string, unknown>][] = [
   ['a time of NaN', { r: Number.NaN }],
   ['a batch of 0 rows', { n: 0 }],
   ['a field too many', { z: 1 }],
+  ['no row whose depth was cut', { d: [] }],
+  ['a row of another request cut short', { d: [1] }],
+  ['a row cut short twice', { d: [0, 0] }],
 ];
 for (const [name, change] of badResults) {
   Result(`a result with ${name} is FRAME_INVALID`, () => {
