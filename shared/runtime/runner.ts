@@ -41,3 +41,21 @@ export interface Runner {
   /** Lets running work finish, refuses new work, frees the sessions. */
   close(): Promise<void>;
 }
+
+/** What a graph's run took once it was warm. */
+export interface WarmRun {
+  readonly key: string;
+  readonly rows: number;
+  readonly runMicros: number;
+}
+
+/** A runner whose graphs may come and go while it runs others. */
+export interface LoadingRunner extends Runner {
+  /**
+   * Loads graphs and warms them up, one thread after the other, so that the others work on. When it throws nothing has changed.
+   * @throws OfframpError BUNDLE_FILE_CORRUPT, BUNDLE_GRAPH_MISMATCH, PROVIDER_UNAVAILABLE, RUNTIME_FAILED, RUNTIME_STOPPED.
+   */
+  load(graphs: readonly SegmentGraph[]): Promise<readonly WarmRun[]>;
+  /** Frees graphs once the runs that were asked for before have ended; keys that are not loaded are passed over. */
+  unload(keys: readonly string[]): Promise<void>;
+}

@@ -1,5 +1,5 @@
 import type { OfframpError } from '../../errors.ts';
-import type { Provider, SegmentGraph } from '../runner.ts';
+import type { Provider, SegmentGraph, WarmRun } from '../runner.ts';
 
 /** What a worker thread is started with. */
 export interface WorkerInit {
@@ -8,6 +8,8 @@ export interface WorkerInit {
   readonly providers: readonly Provider[];
   /** Threads of each session (`intraOpNumThreads`). */
   readonly threads: number;
+  /** Batch sizes that every graph runs at before it counts as loaded. */
+  readonly warmUpRows: readonly number[];
 }
 
 export type ToWorker =
@@ -18,10 +20,12 @@ export type ToWorker =
       readonly input: Uint8Array;
       readonly rows: number;
     }
+  | { readonly kind: 'load'; readonly job: number; readonly graphs: readonly SegmentGraph[] }
+  | { readonly kind: 'unload'; readonly job: number; readonly keys: readonly string[] }
   | { readonly kind: 'stop' };
 
 export type FromWorker =
-  | { readonly kind: 'ready'; readonly provider: Provider }
+  | { readonly kind: 'ready'; readonly provider: Provider; readonly warmRuns: readonly WarmRun[] }
   | { readonly kind: 'failed'; readonly code: OfframpError['code']; readonly message: string }
   | {
       readonly kind: 'done';
@@ -29,4 +33,11 @@ export type FromWorker =
       readonly outputs: readonly (Float32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>)[];
       readonly runMicros: number;
     }
-  | { readonly kind: 'job-failed'; readonly job: number; readonly message: string };
+  | { readonly kind: 'loaded'; readonly job: number; readonly warmRuns: readonly WarmRun[] }
+  | { readonly kind: 'unloaded'; readonly job: number }
+  | {
+      readonly kind: 'job-failed';
+      readonly job: number;
+      readonly code: OfframpError['code'];
+      readonly message: string;
+    };

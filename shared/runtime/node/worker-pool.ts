@@ -1,5 +1,5 @@
 import { OfframpError } from '../../errors.ts';
-import type { Provider, Runner, RunOutput, SegmentGraph } from '../runner.ts';
+import type { LoadingRunner, Provider, RunOutput, SegmentGraph, WarmRun } from '../runner.ts';
 import { WorkerThread } from './worker-thread.ts';
 
 export interface WorkerPoolOptions {
@@ -10,6 +10,8 @@ export interface WorkerPoolOptions {
   readonly threadsPerWorker: number;
   /** Tried in this order; what was got is `provider`. */
   readonly providers: readonly Provider[];
+  /** Batch sizes that every graph runs at before the pool is ready; none when absent. */
+  readonly warmUpRows?: readonly number[];
   /** Runs that may wait while all workers are taken; beyond it `run` refuses with BUSY. */
   readonly maxQueuedRuns: number;
   /** Called when a thread dies by itself. The pool goes on with the others. */
@@ -25,44 +27,51 @@ interface Waiting {
 }
 
 /** A bounded pool of inference threads, first come first served. */
-export class WorkerPool implements Runner {
+export class WorkerPool implements LoadingRunner {
   readonly provider: Provider;
+  /** What the graphs' runs took at start, of one thread. */
+  readonly warmRuns: readonly WarmRun[];
   readonly #threads: Set<WorkerThread>;
   readonly #idle: WorkerThread[];
+  /** Threads that get no runs for now. */
+  readonly #reserved = new Set<WorkerThread>();
   readonly #waiting: Waiting[] = [];
   readonly #maxQueuedRuns: number;
   #closing: Promise<unknown> | undefined;
+  #loading: Promise<unknown> = Promise.resolve();
 
-  private constructor(threads: readonly WorkerThread[], provider: Provider, maxQueuedRuns: number) {
-    this.#threads = new Set(threads);
-    this.#idle = [...threads];
-    this.provider = provider;
+  private constructor(first: WorkerThread, others: readonly WorkerThread[], maxQueuedRuns: number) {
+    this.#threads = new Set([first, ...others]);
+    this.#idle = [...this.#threads];
+    this.provider = first.provider;
+    this.warmRuns = first.warmRuns;
     this.#maxQueuedRuns = maxQueuedRuns;
   }
 
   /** @throws OfframpError PROVIDER_UNAVAILABLE, BUNDLE_GRAPH_MISMATCH, RUNTIME_FAILED. */
   static async start(options: WorkerPoolOptions): Promise<WorkerPool> {
-    const { graphs, threadsPerWorker: threads, providers } = options;
+    const { graphs, threadsPerWorker: threads, providers, warmUpRows = [] } = options;
     let pool: WorkerPool | undefined;
     const onDeath = (error: OfframpError) => {
       if (pool !== undefined) pool.#forgetDead();
       options.onWorkerDeath?.(error);
     };
-    const first = await WorkerThread.start({ graphs, threads, providers }, onDeath);
+    const init = { graphs, threads, warmUpRows };
+    const first = await WorkerThread.start({ ...init, providers }, onDeath);
     // Two webgpu sessions in two threads of one process crash it.
     const others = first.provider === 'webgpu' ? 0 : options.workers - 1;
     const rest = await Promise.allSettled(
       Array.from({ length: others }, () =>
-        WorkerThread.start({ graphs, threads, providers: [first.provider] }, onDeath),
+        WorkerThread.start({ ...init, providers: [first.provider] }, onDeath),
       ),
     );
-    const started = [first, ...rest.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []))];
+    const started = rest.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []));
     const failed = rest.find((start) => start.status === 'rejected');
     if (failed !== undefined) {
-      await Promise.all(started.map((thread) => thread.stop()));
+      await Promise.all([first, ...started].map((thread) => thread.stop()));
       throw failed.reason;
     }
-    pool = new WorkerPool(started, first.provider, options.maxQueuedRuns);
+    pool = new WorkerPool(first, started, options.maxQueuedRuns);
     return pool;
   }
 
@@ -76,9 +85,7 @@ export class WorkerPool implements Runner {
   }
 
   async run(key: string, input: Uint8Array<ArrayBuffer>, rows: number): Promise<RunOutput> {
-    if (this.#closing !== undefined || this.#threads.size === 0) {
-      throw new OfframpError('RUNTIME_STOPPED', 'The inference threads have stopped');
-    }
+    this.#checkRunning();
     const thread = this.#idle.pop();
     if (thread !== undefined) return this.#runOn(thread, key, input, rows);
     if (this.#waiting.length >= this.#maxQueuedRuns) {
@@ -92,6 +99,17 @@ export class WorkerPool implements Runner {
     });
   }
 
+  load(graphs: readonly SegmentGraph[]): Promise<readonly WarmRun[]> {
+    const loaded = this.#loading.then(() => this.#loadInTurn(graphs));
+    this.#loading = loaded.catch(() => {});
+    return loaded;
+  }
+
+  async unload(keys: readonly string[]): Promise<void> {
+    // A thread that has ended holds nothing any more.
+    await Promise.allSettled([...this.#threads].map((thread) => thread.unload(keys)));
+  }
+
   async close(): Promise<void> {
     if (this.#closing === undefined) {
       for (const { reject } of this.#waiting.splice(0)) {
@@ -100,6 +118,41 @@ export class WorkerPool implements Runner {
       this.#closing = Promise.all([...this.#threads].map((thread) => thread.stop()));
     }
     await this.#closing;
+  }
+
+  async #loadInTurn(graphs: readonly SegmentGraph[]): Promise<readonly WarmRun[]> {
+    this.#checkRunning();
+    const done: WorkerThread[] = [];
+    let warmRuns: readonly WarmRun[] = [];
+    try {
+      for (const thread of [...this.#threads]) {
+        warmRuns = await this.#loadOn(thread, graphs);
+        done.push(thread);
+      }
+      return warmRuns;
+    } catch (thrown) {
+      const keys = graphs.map(({ key }) => key);
+      await Promise.allSettled(done.map((thread) => thread.unload(keys)));
+      throw thrown;
+    }
+  }
+
+  /** The thread gets no runs meanwhile, so that they go to the others. */
+  async #loadOn(thread: WorkerThread, graphs: readonly SegmentGraph[]): Promise<readonly WarmRun[]> {
+    const place = this.#idle.indexOf(thread);
+    if (place !== -1) this.#idle.splice(place, 1);
+    this.#reserved.add(thread);
+    try {
+      return await thread.load(graphs);
+    } finally {
+      this.#reserved.delete(thread);
+      this.#release(thread);
+    }
+  }
+
+  #checkRunning(): void {
+    if (this.#closing === undefined && this.#threads.size > 0) return;
+    throw new OfframpError('RUNTIME_STOPPED', 'The inference threads have stopped');
   }
 
   async #runOn(
@@ -116,7 +169,7 @@ export class WorkerPool implements Runner {
   }
 
   #release(thread: WorkerThread): void {
-    if (!this.#threads.has(thread)) return;
+    if (!this.#threads.has(thread) || this.#reserved.has(thread)) return;
     const next = this.#waiting.shift();
     if (next === undefined) {
       this.#idle.push(thread);

@@ -1,10 +1,13 @@
 import { Worker } from 'node:worker_threads';
 import { OfframpError } from '../../errors.ts';
-import type { Provider, RunOutput } from '../runner.ts';
+import type { Provider, RunOutput, SegmentGraph, WarmRun } from '../runner.ts';
 import type { FromWorker, ToWorker, WorkerInit } from './messages.ts';
 
+type Ready = Extract<FromWorker, { readonly kind: 'ready' }>;
+type Done = Extract<FromWorker, { readonly job: number }>;
+
 interface Job {
-  resolve(output: RunOutput): void;
+  resolve(done: Done): void;
   reject(error: OfframpError): void;
 }
 
@@ -26,6 +29,8 @@ function spawn(init: WorkerInit): Worker {
 /** One inference thread, seen from the thread that owns sockets. Takes any number of jobs and runs them in order. */
 export class WorkerThread {
   readonly provider: Provider;
+  /** Of the graphs it was started with. */
+  readonly warmRuns: readonly WarmRun[];
   readonly #worker: Worker;
   readonly #jobs = new Map<number, Job>();
   readonly #ended: Promise<void>;
@@ -33,9 +38,10 @@ export class WorkerThread {
   #stopping = false;
   #alive = true;
 
-  private constructor(worker: Worker, provider: Provider, onDeath: (error: OfframpError) => void) {
+  private constructor(worker: Worker, ready: Ready, onDeath: (error: OfframpError) => void) {
     this.#worker = worker;
-    this.provider = provider;
+    this.provider = ready.provider;
+    this.warmRuns = ready.warmRuns;
     worker.on('message', (message: FromWorker) => this.#onMessage(message));
     this.#ended = new Promise((resolve) => {
       worker.once('exit', () => {
@@ -62,7 +68,7 @@ export class WorkerThread {
         worker.off('error', fail);
         // Without a listener an error in the thread would be thrown in the thread that owns the sockets; 'exit' follows it.
         worker.on('error', () => {});
-        resolve(new WorkerThread(worker, message.provider, onDeath));
+        resolve(new WorkerThread(worker, message, onDeath));
       });
     });
   }
@@ -71,22 +77,25 @@ export class WorkerThread {
     return this.#alive;
   }
 
-  run(key: string, input: Uint8Array<ArrayBuffer>, rows: number): Promise<RunOutput> {
-    // postMessage drops a message to a thread that has ended, and one with an empty input, without a word.
-    if (!this.#alive) {
-      return Promise.reject(new OfframpError('RUNTIME_FAILED', 'The inference thread has ended'));
-    }
+  async run(key: string, input: Uint8Array<ArrayBuffer>, rows: number): Promise<RunOutput> {
+    // postMessage drops a message with an empty input without a word.
     if (input.byteLength === 0) {
-      return Promise.reject(
-        new OfframpError('RUNTIME_FAILED', `The input of ${key} is empty, or was given to another run`),
-      );
+      throw new OfframpError('RUNTIME_FAILED', `The input of ${key} is empty, or was given to another run`);
     }
-    const job = this.#nextJob++;
-    return new Promise((resolve, reject) => {
-      this.#jobs.set(job, { resolve, reject });
-      const message: ToWorker = { kind: 'run', job, key, input, rows };
-      this.#worker.postMessage(message, [input.buffer]);
-    });
+    const done = await this.#ask((job) => ({ kind: 'run', job, key, input, rows }), [input.buffer]);
+    if (done.kind !== 'done') throw new OfframpError('INTERNAL', `A run was answered by '${done.kind}'`);
+    return { outputs: done.outputs, runMicros: done.runMicros };
+  }
+
+  /** Loads graphs and warms them up, all or none, after the jobs it has. */
+  async load(graphs: readonly SegmentGraph[]): Promise<readonly WarmRun[]> {
+    const done = await this.#ask((job) => ({ kind: 'load', job, graphs }));
+    return done.kind === 'loaded' ? done.warmRuns : [];
+  }
+
+  /** Frees graphs after the jobs it has. */
+  async unload(keys: readonly string[]): Promise<void> {
+    await this.#ask((job) => ({ kind: 'unload', job, keys }));
   }
 
   /** Ends the thread after the jobs it has. */
@@ -100,11 +109,24 @@ export class WorkerThread {
     clearTimeout(stuck);
   }
 
+  #ask(message: (job: number) => ToWorker, transfer: ArrayBuffer[] = []): Promise<Done> {
+    // postMessage drops a message to a thread that has ended without a word.
+    if (!this.#alive) {
+      return Promise.reject(new OfframpError('RUNTIME_FAILED', 'The inference thread has ended'));
+    }
+    const job = this.#nextJob++;
+    return new Promise((resolve, reject) => {
+      this.#jobs.set(job, { resolve, reject });
+      this.#worker.postMessage(message(job), transfer);
+    });
+  }
+
   #onMessage(message: FromWorker): void {
-    if (message.kind !== 'done' && message.kind !== 'job-failed') return;
+    if (!('job' in message)) return;
     const job = this.#jobs.get(message.job);
     this.#jobs.delete(message.job);
-    if (message.kind === 'done') job?.resolve({ outputs: message.outputs, runMicros: message.runMicros });
-    else job?.reject(new OfframpError('RUNTIME_FAILED', `onnxruntime refused a run: ${message.message}`));
+    if (message.kind !== 'job-failed') job?.resolve(message);
+    else if (message.code !== 'RUNTIME_FAILED') job?.reject(new OfframpError(message.code, message.message));
+    else job?.reject(new OfframpError('RUNTIME_FAILED', `onnxruntime refused: ${message.message}`));
   }
 }

@@ -5,12 +5,20 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import * as ort from 'onnxruntime-node';
 import { OfframpError, reasonOf } from '../../errors.ts';
-import type { GraphTensor, Provider, SegmentGraph } from '../runner.ts';
+import type { GraphTensor, Provider, SegmentGraph, WarmRun } from '../runner.ts';
 import type { FromWorker, ToWorker, WorkerInit } from './messages.ts';
 
 interface LoadedGraph {
   readonly graph: SegmentGraph;
   readonly session: ort.InferenceSession;
+}
+
+type RunMessage = Extract<ToWorker, { kind: 'run' }>;
+
+interface Loaded {
+  readonly provider: Provider;
+  readonly loaded: Map<string, LoadedGraph>;
+  readonly warmRuns: readonly WarmRun[];
 }
 
 const port = parentPort;
@@ -22,19 +30,36 @@ ort.env.logLevel = 'fatal';
 
 const post = (message: FromWorker, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer);
 
-async function loadOn(provider: Provider): Promise<Map<string, LoadedGraph>> {
+/** The graphs on one provider, warm; all of them or none. */
+async function loadOn(provider: Provider, graphs: readonly SegmentGraph[]): Promise<Loaded> {
   const loaded = new Map<string, LoadedGraph>();
+  const warmRuns: WarmRun[] = [];
   try {
-    for (const graph of init.graphs) {
+    for (const graph of graphs) {
       const session = await createSession(graph, provider);
-      loaded.set(graph.key, { graph, session });
+      const own = { graph, session };
+      loaded.set(graph.key, own);
       checkGraph(graph, session);
+      for (const rows of init.warmUpRows) warmRuns.push(await warmRun(own, rows));
     }
-    return loaded;
+    return { provider, loaded, warmRuns };
   } catch (thrown) {
-    for (const { session } of loaded.values()) await session.release();
+    await release(loaded.values());
     throw thrown;
   }
+}
+
+async function release(graphs: Iterable<LoadedGraph>): Promise<void> {
+  for (const { session } of graphs) await session.release();
+}
+
+/** The second run of a shape: the first one allocates and, on a GPU, compiles. */
+async function warmRun(own: LoadedGraph, rows: number): Promise<WarmRun> {
+  const { key, input } = own.graph;
+  const size = input.shape.reduce((product, side) => product * side, rows);
+  await runOnce(own, new Uint8Array(size), rows);
+  const { runMicros } = await runOnce(own, new Uint8Array(size), rows);
+  return { key, rows, runMicros };
 }
 
 async function createSession(graph: SegmentGraph, provider: Provider): Promise<ort.InferenceSession> {
@@ -55,11 +80,11 @@ async function createSession(graph: SegmentGraph, provider: Provider): Promise<o
   }
 }
 
-async function loadAny(): Promise<{ provider: Provider; loaded: Map<string, LoadedGraph> }> {
+async function loadAny(): Promise<Loaded> {
   const refusals: string[] = [];
   for (const provider of init.providers) {
     try {
-      return { provider, loaded: await loadOn(provider) };
+      return await loadOn(provider, init.graphs);
     } catch (thrown) {
       if (thrown instanceof OfframpError) throw thrown;
       refusals.push(`${provider}: ${reasonOf(thrown)}`);
@@ -101,12 +126,13 @@ function describe(dtype: string, shape: readonly (number | string)[]): string {
   return `${dtype} [${shape.join(', ')}]`;
 }
 
-async function run(
+async function runOnce(
   { graph, session }: LoadedGraph,
-  message: Extract<ToWorker, { kind: 'run' }>,
-): Promise<void> {
+  input: Uint8Array,
+  rows: number,
+): Promise<{ outputs: (Float32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>)[]; runMicros: number }> {
   const { name, dtype, shape } = graph.input;
-  const feeds = { [name]: new ort.Tensor(dtype, message.input, [message.rows, ...shape]) };
+  const feeds = { [name]: new ort.Tensor(dtype, input, [rows, ...shape]) };
   const startedAt = performance.now();
   const results = await session.run(feeds);
   const runMicros = (performance.now() - startedAt) * 1000;
@@ -114,40 +140,68 @@ async function run(
   const outputs = graph.outputs.map(
     ({ name }) => results[name]?.data as Float32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>,
   );
+  return { outputs, runMicros };
+}
+
+async function run({ loaded }: Loaded, { job, key, input, rows }: RunMessage): Promise<void> {
+  const graph = loaded.get(key);
+  if (graph === undefined) throw new Error(`no graph '${key}' was loaded`);
+  const { outputs, runMicros } = await runOnce(graph, input, rows);
   post(
-    { kind: 'done', job: message.job, outputs, runMicros },
+    { kind: 'done', job, outputs, runMicros },
     outputs.map((output) => output.buffer),
   );
 }
 
-async function serve(loaded: Map<string, LoadedGraph>): Promise<void> {
+async function load(own: Loaded, { job, graphs }: Extract<ToWorker, { kind: 'load' }>): Promise<void> {
+  const twin = graphs.find(({ key }) => own.loaded.has(key));
+  if (twin !== undefined) throw new Error(`a graph '${twin.key}' is loaded already`);
+  const { loaded, warmRuns } = await loadOn(own.provider, graphs);
+  for (const [key, graph] of loaded) own.loaded.set(key, graph);
+  post({ kind: 'loaded', job, warmRuns });
+}
+
+async function unload(
+  { loaded }: Loaded,
+  { job, keys }: Extract<ToWorker, { kind: 'unload' }>,
+): Promise<void> {
+  for (const key of keys) {
+    const graph = loaded.get(key);
+    if (graph === undefined) continue;
+    loaded.delete(key);
+    await release([graph]);
+  }
+  post({ kind: 'unloaded', job });
+}
+
+async function serve(own: Loaded): Promise<void> {
   // One message at a time: a stop that overtook a run would free the sessions under it.
   let previous = Promise.resolve();
   port?.on('message', (message: ToWorker) => {
-    previous = previous.then(() => obey(loaded, message));
+    previous = previous.then(() => obey(own, message));
   });
 }
 
-async function obey(loaded: Map<string, LoadedGraph>, message: ToWorker): Promise<void> {
+async function obey(own: Loaded, message: ToWorker): Promise<void> {
   if (message.kind === 'stop') {
-    for (const { session } of loaded.values()) await session.release();
+    await release(own.loaded.values());
     port?.close();
     return;
   }
   try {
-    const graph = loaded.get(message.key);
-    if (graph === undefined) throw new Error(`no graph '${message.key}' was loaded`);
-    await run(graph, message);
+    if (message.kind === 'run') await run(own, message);
+    else if (message.kind === 'load') await load(own, message);
+    else await unload(own, message);
   } catch (thrown) {
-    const reason = reasonOf(thrown);
-    post({ kind: 'job-failed', job: message.job, message: reason });
+    const { code, message: reason } = OfframpError.from(thrown, 'RUNTIME_FAILED');
+    post({ kind: 'job-failed', job: message.job, code, message: reason });
   }
 }
 
 try {
-  const { provider, loaded } = await loadAny();
-  await serve(loaded);
-  post({ kind: 'ready', provider });
+  const own = await loadAny();
+  await serve(own);
+  post({ kind: 'ready', provider: own.provider, warmRuns: own.warmRuns });
 } catch (thrown) {
   const { code, message } = OfframpError.from(thrown, 'RUNTIME_FAILED');
   post({ kind: 'failed', code, message });
