@@ -1,14 +1,18 @@
 """The unbranched network first; then the device and the cuts, grafted onto it.
 
-baseline -> graft: the segments behind the first cut begin as the baseline's, decoders learn to give
-what the baseline has at the same place (features distilled on both sides of a cut, as in Matsubara et
-al. 2022), and every exit learns from the baseline's answer and the label. Quantisers harden over the
+baseline -> graft -> polish: the segments behind the first cut begin as the baseline's, decoders learn
+to give what the baseline has at the same place (features distilled on both sides of a cut, as in
+Matsubara et al. 2022), and every exit learns from the baseline's answer and the label. Quantisers harden over the
 first part, a price per bit steers each cut towards its wanted bytes, and some images send only the
-first channels of the first cut, so that the same weights serve at several rates.
+first channels of the first cut, so that the same weights serve at several rates. Polishing is the same
+once more from where grafting ended, the quantisers hard from the start (a warm restart, Loshchilov and
+Hutter 2017).
 """
 
 from __future__ import annotations
 
+import copy
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -28,7 +32,18 @@ from .quantise import draw_kept
 from .recipes import Recipe
 from .stage import Figures, Log, Progress, Stage, run_stage
 
-STAGES = ("baseline", "graft", "export")
+STAGES = ("baseline", "graft", "polish", "export")
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a batch is to learn: labels [N], the baseline's features and logits, and how it is graded."""
+
+    labels: Tensor
+    features: list[Tensor]
+    taught: Tensor
+    hardness: float  # as in Quantiser.soft_codes
+    rebuild_weight: float
 
 
 class Graft:
@@ -41,7 +56,8 @@ class Graft:
         "from the baseline's answer and the label, and what is rebuilt behind a cut from the baseline's "
         "features at that place; straight-through quantisers with a price per bit that moves until each "
         "cut costs the bytes wanted; some images send fewer channels across the first cut; Muon for "
-        "convolutions and Adam for the rest; averaged weights"
+        "convolutions and Adam for the rest; averaged weights; where it is polished, the same once more at a "
+        "lower rate"
     )
 
     def __init__(
@@ -65,12 +81,17 @@ class Graft:
         baseline = self.baseline()
         if until == "baseline":
             return None
-        network = self.graft(baseline)
+        grafted = self.graft(baseline)
+        if until == "graft":
+            return None
+        network = self.polish(grafted, baseline)
         return Trained(network, baseline) if until == "export" else None
 
     def epochs(self) -> dict[str, int]:
         """Epochs per stage, for the manifest."""
-        return {"baseline": self.options.baseline_epochs, "graft": self.options.epochs}
+        options = self.options
+        stages = {"baseline": options.baseline_epochs, "graft": options.epochs}
+        return stages | ({"polish": options.polish_epochs} if options.polish_epochs else {})
 
     def baseline(self) -> Baseline:
         """The unbranched network, from random weights and labels alone."""
@@ -102,33 +123,56 @@ class Graft:
         torch.manual_seed(options.seed)
         model = self.recipe.network()
         self.recipe.inherit(model, baseline)
-        teacher = fuse(baseline).to(memory_format=torch.channels_last)
+        cuts = self._cuts(model)
+        return self._learn(
+            self._stage("graft", options.epochs), options.graft_rate, model, baseline, cuts
+        )
+
+    def polish(self, grafted: Network, baseline: Baseline) -> Network:
+        """The grafted network, trained on with its quantisers hard."""
+        options = self.options
+        if options.polish_epochs == 0:
+            return grafted
+        torch.manual_seed(options.seed)
+        model = copy.deepcopy(grafted)
+        cuts = self._cuts(model)
+        cuts.load_state_dict(torch.load(self.folder / "graft.pt", weights_only=True)["companions"])
+        stage = self._stage("polish", options.polish_epochs)
+        return self._learn(stage, options.polish_rate, model, baseline, cuts)
+
+    def _cuts(self, model: Network) -> nn.ModuleList:
+        """What prices the bits: how likely each code is, and what a bit costs, at every cut."""
         rates = rate_models(model, self.training.images[:2])
-        prices = nn.ModuleList(Price(options.wanted_bytes) for _ in rates)
+        return nn.ModuleList([rates, nn.ModuleList(Price(self.options.wanted_bytes) for _ in rates)])
+
+    def _learn(
+        self, stage: Stage, rate: float, model: Network, baseline: Baseline, cuts: nn.ModuleList
+    ) -> Network:
+        """One stage of learning from the baseline."""
+        options = self.options
+        teacher = fuse(baseline).to(memory_format=torch.channels_last)
+        rates, prices = cuts
         cropper = self._cropper(options.shift_pixels, options.hole_pixels)
+        warm_share = options.warm_share if stage.name == "graft" else 0.0
 
         def step(model: nn.Module, rows: Tensor, progress: Progress) -> tuple[Tensor, Figures]:
             images, labels = cropper.draw(rows, progress.epoch), self.training.labels[rows]
+            hardness = 1.0 if warm_share == 0 else min(1.0, progress.done / warm_share)
             with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
                 features = teacher.features(images)
                 taught = teacher.head(features[-1]).float()
-            return self._loss(
-                model, rates, prices, images, labels, features, taught, progress.done
-            )
+            lesson = Lesson(labels, features, taught, hardness, self._rebuild_weight(stage, progress))
+            return self._loss(model, rates, prices, images, lesson)
 
-        optimise = muon_adam(
-            options.graft_rate * options.muon_rate, options.graft_rate * options.adam_rate
-        )
+        optimise = muon_adam(rate * options.muon_rate, rate * options.adam_rate)
         return run_stage(
-            self._stage("graft", options.epochs),
-            model,
-            step,
-            self._check,
-            self.folder,
-            self.log,
-            optimise,
-            companions=nn.ModuleList([rates, prices]),
+            stage, model, step, self._check, self.folder, self.log, optimise, companions=cuts
         )
+
+    def _rebuild_weight(self, stage: Stage, progress: Progress) -> float:
+        """Rebuilding counts less and less while grafting, and a tenth behind it."""
+        done = progress.done if stage.name == "graft" else 1.0
+        return self.options.rebuild_weight * (1 - 0.9 * done)
 
     def _loss(
         self,
@@ -136,17 +180,14 @@ class Graft:
         rates: nn.ModuleList,
         prices: nn.ModuleList,
         images: Tensor,
-        labels: Tensor,
-        features: list[Tensor],
-        taught: Tensor,
-        done: float,
+        lesson: Lesson,
     ) -> tuple[Tensor, Figures]:
         """Weighted sum over exits, plus rebuilding and the price of the bits at every cut."""
         options = self.options
-        hardness = min(1.0, done / options.warm_share)
+        labels, taught = lesson.labels, lesson.taught
         with torch.autocast("cpu", torch.bfloat16):
             kept = draw_kept(self.recipe.rates, len(labels), options.fewer_share)
-            passed = model.train_pass(images, hardness, kept)
+            passed = model.train_pass(images, lesson.hardness, kept)
         exits = [logits.float() for logits in passed.logits]
         figures: Figures = {}
         loss = torch.zeros(())
@@ -157,16 +198,15 @@ class Graft:
             )
             loss = loss + (options.last_weight if last else options.first_weight) * per_image.mean()
             figures[f"accuracy{number}"] = accuracy(logits, labels)
-        rebuild = options.rebuild_weight * (1 - 0.9 * done)
         for number, values in enumerate(passed.values):
             weights = image_weights(exits[number], options.hard_share)
             rates[number].observe(values, weights)
             bits = (weights * rates[number].bits_per_image(values)).mean()
-            loss = loss + hardness * prices[number].per_bit * bits
+            loss = loss + lesson.hardness * prices[number].per_bit * bits
             prices[number].move(bits.item() / 8)
-            target = features[number].float()
+            target = lesson.features[number].float()
             error = F.mse_loss(passed.decoded[number].float(), target) / target.var()
-            loss = loss + rebuild * error
+            loss = loss + lesson.rebuild_weight * error
             figures[f"bytes{number + 1}"] = bits.item() / 8
             figures[f"price{number + 1}"] = float(prices[number].per_bit)
             figures[f"rebuild{number + 1}"] = error.item()

@@ -50,6 +50,8 @@ class GraftOptions:
     muon_rate: float = _option(0.12, "peak step of the convolutions, relative to their weights")
     adam_rate: float = _option(4e-3, "peak learning rate of everything else")
     graft_rate: float = _option(0.6, "part of both rates that the branchy network learns at", "graft")
+    polish_epochs: int = _option(0, "epochs of the branchy network once more", "polish")
+    polish_rate: float = _option(0.3, "part of both rates that it is polished at", "polish")
     first_weight: float = _option(0.4, "loss weight of every exit but the last", "graft")
     last_weight: float = _option(1.0, "loss weight of the last exit", "graft")
     rebuild_weight: float = _option(

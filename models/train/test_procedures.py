@@ -22,6 +22,7 @@ from .tiny import tiny_recipe, tiny_split
 OPTIONS = GraftOptions(
     epochs=2,
     baseline_epochs=1,
+    polish_epochs=2,
     batch=16,
     shift_pixels=1,
     hole_pixels=2,
@@ -56,7 +57,7 @@ class GraftTest(unittest.TestCase):
     def test_a_resumed_training_ends_where_an_unbroken_one_does_bit_by_bit(self) -> None:
         with _folder() as one, _folder() as two:
             _train(one)
-            for epochs in (1, 1):
+            for epochs in (1, 1, 1, 1):
                 with self.assertRaises(_Stopped):
                     _train(two, log=_StoppingLog(two / "log.jsonl", epochs))
             _train(two)
@@ -75,12 +76,24 @@ class GraftTest(unittest.TestCase):
         with _folder() as folder:
             self.assertIsNone(_train(folder, until="baseline"))
             self.assertEqual([path.stem for path in folder.glob("*.pt")], ["baseline"])
-            self.assertIsNone(_train(folder, until="graft"))
+            for until in ("graft", "polish"):
+                self.assertIsNone(_train(folder, until=until))
+                self.assertTrue((folder / f"{until}.pt").exists())
             lines = (folder / "log.jsonl").read_text().splitlines()
             trained = _train(folder)
             self.assertIsInstance(trained.baseline, Baseline)
             self.assertEqual((folder / "log.jsonl").read_text().splitlines(), lines)
-            self.assertEqual(len(lines), OPTIONS.epochs + OPTIONS.baseline_epochs)
+            epochs = (OPTIONS.baseline_epochs, OPTIONS.epochs, OPTIONS.polish_epochs)
+            self.assertEqual(len(lines), sum(epochs))
+
+    def test_without_epochs_of_polishing_the_grafted_network_is_the_result(self) -> None:
+        with _folder() as folder:
+            options = replace(OPTIONS, polish_epochs=0)
+            trained = _train(folder, options=options)
+            self.assertEqual({path.stem for path in folder.glob("*.pt")}, {"baseline", "graft"})
+            grafted = torch.load(folder / "graft.pt", weights_only=True)["average"]
+            for key, value in trained.network.state_dict().items():
+                self.assertTrue(torch.equal(value, grafted[key]), key)
 
     def test_a_recipe_without_a_baseline_is_refused(self) -> None:
         recipe = replace(tiny_recipe(OPTIONS), baseline=None)
@@ -94,10 +107,16 @@ def _folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def _train(folder: Path, *, log: Log | None = None, until: str = "export") -> Trained | None:
+def _train(
+    folder: Path,
+    *,
+    log: Log | None = None,
+    until: str = "export",
+    options: GraftOptions = OPTIONS,
+) -> Trained | None:
     with patch("builtins.print"):
         made = Graft(
-            tiny_recipe(OPTIONS), OPTIONS, SPLITS, folder, log or Log(folder / "log.jsonl")
+            tiny_recipe(options), options, SPLITS, folder, log or Log(folder / "log.jsonl")
         )
         return made.run(until)
 
