@@ -70,6 +70,18 @@ class CropRange:
     hole_pixels: int
 
 
+def blend(images: Tensor, count: int) -> Tensor:
+    """The first `count` of images uint8 [N, H, W, C] each blended with another of them, in any parts.
+
+    Mixup (Zhang et al. 2018) over its whole range, as it is used to learn a teacher's function where
+    there are no pictures (Beyer et al. 2022); what is seen has no label.
+    """
+    first = images[:count].float()
+    parts = torch.rand(count, 1, 1, 1)
+    blended = first.lerp(first[torch.randperm(count)], parts).round().to(torch.uint8)
+    return torch.cat([blended, images[count:]])
+
+
 class Cropper:
     """Crops of mirrored-edge pictures, every other epoch turned left to right, a square blanked.
 

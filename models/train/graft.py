@@ -6,7 +6,7 @@ Matsubara et al. 2022), and every exit learns from the baseline's answer and the
 first part, a price per bit steers each cut towards its wanted bytes, and some images send only the
 first channels of the first cut, so that the same weights serve at several rates. Polishing is the same
 once more from where grafting ended, the quantisers hard from the start (a warm restart, Loshchilov and
-Hutter 2017).
+Hutter 2017), and part of the pictures blended in pairs, of which the baseline alone knows the answer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .augment import CropRange, Cropper
+from .augment import CropRange, Cropper, blend
 from .baseline import Baseline, Trained
 from .data import Split
 from .inference import EVALUATION_BATCH, accuracy, evaluate, exit_figures, rate_models
@@ -40,6 +40,7 @@ class Lesson:
     """What a batch is to learn: labels [N], the baseline's features and logits, and how it is graded."""
 
     labels: Tensor
+    blended: int  # the first so many images are blends, which have no label
     features: list[Tensor]
     taught: Tensor
     hardness: float  # as in Quantiser.soft_codes
@@ -57,7 +58,7 @@ class Graft:
         "features at that place; straight-through quantisers with a price per bit that moves until each "
         "cut costs the bytes wanted; some images send fewer channels across the first cut; Muon for "
         "convolutions and Adam for the rest; averaged weights; where it is polished, the same once more at a "
-        "lower rate"
+        "lower rate, some images blended in pairs and learnt from the baseline's answer alone"
     )
 
     def __init__(
@@ -153,26 +154,26 @@ class Graft:
         teacher = fuse(baseline).to(memory_format=torch.channels_last)
         rates, prices = cuts
         cropper = self._cropper(options.shift_pixels, options.hole_pixels)
-        warm_share = options.warm_share if stage.name == "graft" else 0.0
+        polishing = stage.name == "polish"
+        warm_share = 0.0 if polishing else options.warm_share
+        blended = int(options.batch * options.polish_blended) if polishing else 0
 
         def step(model: nn.Module, rows: Tensor, progress: Progress) -> tuple[Tensor, Figures]:
             images, labels = cropper.draw(rows, progress.epoch), self.training.labels[rows]
+            if blended:
+                images = blend(images, blended)
             hardness = 1.0 if warm_share == 0 else min(1.0, progress.done / warm_share)
             with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
                 features = teacher.features(images)
                 taught = teacher.head(features[-1]).float()
-            lesson = Lesson(labels, features, taught, hardness, self._rebuild_weight(stage, progress))
+            rebuild = options.rebuild_weight * (0.1 if polishing else 1 - 0.9 * progress.done)
+            lesson = Lesson(labels, blended, features, taught, hardness, rebuild)
             return self._loss(model, rates, prices, images, lesson)
 
         optimise = muon_adam(rate * options.muon_rate, rate * options.adam_rate)
         return run_stage(
             stage, model, step, self._check, self.folder, self.log, optimise, companions=cuts
         )
-
-    def _rebuild_weight(self, stage: Stage, progress: Progress) -> float:
-        """Rebuilding counts less and less while grafting, and a tenth behind it."""
-        done = progress.done if stage.name == "graft" else 1.0
-        return self.options.rebuild_weight * (1 - 0.9 * done)
 
     def _loss(
         self,
@@ -184,7 +185,9 @@ class Graft:
     ) -> tuple[Tensor, Figures]:
         """Weighted sum over exits, plus rebuilding and the price of the bits at every cut."""
         options = self.options
-        labels, taught = lesson.labels, lesson.taught
+        labels, taught, plain = lesson.labels, lesson.taught, slice(lesson.blended, None)
+        distil = torch.full((len(labels),), options.distil)
+        distil[: lesson.blended] = 1.0
         with torch.autocast("cpu", torch.bfloat16):
             kept = draw_kept(self.recipe.rates, len(labels), options.fewer_share)
             passed = model.train_pass(images, lesson.hardness, kept)
@@ -193,15 +196,13 @@ class Graft:
         loss = torch.zeros(())
         for number, logits in enumerate(exits):
             last = number == len(exits) - 1
-            per_image = exit_loss(
-                logits, labels, taught, options.distil, options.distil_temperature
-            )
+            per_image = exit_loss(logits, labels, taught, distil, options.distil_temperature)
             loss = loss + (options.last_weight if last else options.first_weight) * per_image.mean()
-            figures[f"accuracy{number}"] = accuracy(logits, labels)
+            figures[f"accuracy{number}"] = accuracy(logits[plain], labels[plain])
         for number, values in enumerate(passed.values):
-            weights = image_weights(exits[number], options.hard_share)
-            rates[number].observe(values, weights)
-            bits = (weights * rates[number].bits_per_image(values)).mean()
+            weights = image_weights(exits[number][plain], options.hard_share)
+            rates[number].observe(values[plain], weights)
+            bits = (weights * rates[number].bits_per_image(values[plain])).mean()
             loss = loss + lesson.hardness * prices[number].per_bit * bits
             prices[number].move(bits.item() / 8)
             target = lesson.features[number].float()

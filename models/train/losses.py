@@ -9,11 +9,12 @@ from torch import Tensor
 
 
 def exit_loss(
-    logits: Tensor, labels: Tensor, taught: Tensor, share: float, temperature: float
+    logits: Tensor, labels: Tensor, taught: Tensor, share: float | Tensor, temperature: float
 ) -> Tensor:
     """Label cross-entropy and distillation (Hinton et al. 2015) per image [N].
 
-    `taught` are the teacher's logits [N, classes]; `share` is the weight of the teacher's side.
+    `taught` are the teacher's logits [N, classes]; `share` is the weight of the teacher's side,
+    the same for all images or of each.
     """
     hard = F.cross_entropy(logits, labels, reduction="none")
     target = (taught / temperature).softmax(1)

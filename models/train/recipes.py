@@ -131,6 +131,7 @@ def _b_resnet_cifar10() -> Recipe:
             baseline_shift_pixels=4,
             baseline_hole_pixels=6,
             epochs=40,
+            polish_epochs=12,
             shift_pixels=3,
             hole_pixels=4,
             wanted_bytes=195.0,

@@ -6,7 +6,7 @@ import unittest
 
 import torch
 
-from .augment import CropRange, Cropper
+from .augment import CropRange, Cropper, blend
 
 SIDE = 12
 
@@ -14,6 +14,20 @@ SIDE = 12
 def ramp(images: int) -> torch.Tensor:
     """Images uint8 [n, SIDE, SIDE, 1] that tell each place by its value."""
     return torch.arange(SIDE * SIDE).to(torch.uint8).view(1, SIDE, SIDE, 1).repeat(images, 1, 1, 1)
+
+
+class BlendTest(unittest.TestCase):
+    def test_the_first_lie_between_two_of_themselves_and_the_others_stay(self) -> None:
+        torch.manual_seed(1)
+        images = torch.zeros(6, 2, 2, 1, dtype=torch.uint8)
+        images[2], images[3] = 200, 100
+        images[4], images[5] = 7, 9
+        seen = torch.stack([blend(images, 4) for _ in range(200)])
+        self.assertTrue(torch.equal(seen[:, 4:], images[4:].expand(200, -1, -1, -1, -1)))
+        self.assertLessEqual(int(seen[:, :4].max()), 200)
+        self.assertGreater(len(seen[:, 0].unique()), 50)
+        self.assertGreaterEqual(int(seen[:, 2].max()), 190)
+        self.assertEqual(seen.dtype, torch.uint8)
 
 
 class CropperTest(unittest.TestCase):
