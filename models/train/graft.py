@@ -6,7 +6,8 @@ Matsubara et al. 2022), and every exit learns from the baseline's answer and the
 first part, a price per bit steers each cut towards its wanted bytes, and some images send only the
 first channels of the first cut, so that the same weights serve at several rates. Polishing is the same
 once more from where grafting ended, the quantisers hard from the start (a warm restart, Loshchilov and
-Hutter 2017), and part of the pictures blended in pairs, of which the baseline alone knows the answer.
+Hutter 2017), and part of the pictures blended in pairs, of which the baseline alone knows the answer;
+what is kept is an average of the network before and after it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .augment import CropRange, Cropper, blend
+from .averaging import averaged, refresh_norms
 from .baseline import Baseline, Trained
 from .data import Split
 from .inference import EVALUATION_BATCH, accuracy, evaluate, exit_figures, rate_models
@@ -32,6 +34,7 @@ from .quantise import draw_kept
 from .recipes import Recipe
 from .stage import Figures, Log, Progress, Stage, run_stage
 
+NORM_BATCHES = 16
 STAGES = ("baseline", "graft", "polish", "export")
 
 
@@ -58,7 +61,8 @@ class Graft:
         "features at that place; straight-through quantisers with a price per bit that moves until each "
         "cut costs the bytes wanted; some images send fewer channels across the first cut; Muon for "
         "convolutions and Adam for the rest; averaged weights; where it is polished, the same once more at a "
-        "lower rate, some images blended in pairs and learnt from the baseline's answer alone"
+        "lower rate, some images blended in pairs and learnt from the baseline's answer alone, and weights between "
+        "those before and after it"
     )
 
     def __init__(
@@ -130,7 +134,7 @@ class Graft:
         )
 
     def polish(self, grafted: Network, baseline: Baseline) -> Network:
-        """The grafted network, trained on with its quantisers hard."""
+        """The grafted network trained on with its quantisers hard, and the average of both."""
         options = self.options
         if options.polish_epochs == 0:
             return grafted
@@ -139,7 +143,17 @@ class Graft:
         cuts = self._cuts(model)
         cuts.load_state_dict(torch.load(self.folder / "graft.pt", weights_only=True)["companions"])
         stage = self._stage("polish", options.polish_epochs)
-        return self._learn(stage, options.polish_rate, model, baseline, cuts)
+        polished = self._learn(stage, options.polish_rate, model, baseline, cuts)
+        between = averaged(grafted, polished, options.polish_share)
+        cropper = self._cropper(options.shift_pixels, options.hole_pixels)
+        rows = torch.randperm(len(self.training))[: NORM_BATCHES * options.batch]
+        with torch.autocast("cpu", torch.bfloat16):
+            refresh_norms(
+                between,
+                lambda images: between.train_pass(images, 1.0),
+                (cropper.draw(part, 0) for part in rows.split(options.batch)),
+            )
+        return between
 
     def _cuts(self, model: Network) -> nn.ModuleList:
         """What prices the bits: how likely each code is, and what a bit costs, at every cut."""

@@ -52,6 +52,7 @@ class GraftOptions:
     graft_rate: float = _option(0.6, "part of both rates that the branchy network learns at", "graft")
     polish_epochs: int = _option(0, "epochs of the branchy network once more", "polish")
     polish_rate: float = _option(0.3, "part of both rates that it is polished at", "polish")
+    polish_share: float = _option(0.4, "part of the polished weights in the average", "polish")
     polish_blended: float = _option(0.5, "part of the images that are blended meanwhile", "polish")
     first_weight: float = _option(0.4, "loss weight of every exit but the last", "graft")
     last_weight: float = _option(1.0, "loss weight of the last exit", "graft")
