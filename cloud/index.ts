@@ -1,6 +1,23 @@
-export { type Batch, Batcher, type BatcherLimits, type Ticket } from './batcher.ts';
-export { Engine, type EngineObserver, type Work } from './engine.ts';
+export {
+  type Batch,
+  Batcher,
+  type BatcherLimits,
+  type BatchingBounds,
+  type BatchingPolicy,
+  type Choice,
+  type Costs,
+  DurationModel,
+  type LaneView,
+  parseBatchingPolicy,
+  type Scheduler,
+  type Ticket,
+} from './batching/index.ts';
+export { type Client, Clients, type ClientsOptions, type Credentials } from './clients.ts';
+export { Engine, type EngineObserver, type EngineOptions } from './engine.ts';
+export { RemoteRunner, type RemoteRunnerOptions, type RemoteServer } from './executors/index.ts';
+export { type CloudLimits, defaultCloudLimits } from './limits.ts';
 export { CloudMetrics } from './metrics.ts';
+export { type AccessOptions, Perimeter } from './perimeter.ts';
 export {
   type Decode,
   type DecoderLimits,
@@ -8,7 +25,10 @@ export {
   PictureDecoder,
   type SentWork,
 } from './picture-decoder.ts';
+export { type SchedulerName, schedulerNamed, schedulerNames } from './scheduling/index.ts';
 export { type ServedBundle, serveBundle } from './served-bundle.ts';
-export { type CloudLimits, type CloudOptions, CloudServer, defaultCloudLimits } from './server.ts';
+export { type CloudOptions, CloudServer } from './server.ts';
 export { Session, type SessionHost, type SessionLimits } from './session.ts';
 export { type CloudConfig, type RunningCloud, startCloud } from './start.ts';
+export { readTls, type TlsFiles, type TlsMaterial } from './tls.ts';
+export type { TensorResult, TensorWork, Work } from './work.ts';

@@ -11,12 +11,25 @@ export interface Gauges {
   load(): Load;
   undecodedRows(): number;
   connections(): number;
+  /** Open connections by the client's name. */
+  clientConnections(): ReadonlyMap<string, number>;
+  /** End of the certificate's validity, milliseconds since 1970; absent without TLS. */
+  tlsExpiresAtMs(): number | undefined;
 }
+
+/** Names of clients that become a label of their own; the others share one. */
+const maxClientLabels = 100;
+const otherClients = 'other';
 
 /** The server's Prometheus metrics: own prefix, base units, labels of bounded sets only. */
 export class CloudMetrics implements EngineObserver, DecoderObserver {
   readonly registry = new Registry();
   readonly #rows = this.#counter('rows_total', 'Rows answered, by bundle and exit', ['bundle', 'exit']);
+  readonly #depthCuts = this.#counter(
+    'depth_cut_rows_total',
+    'Rows that left by an exit which was not sure of them, for want of time',
+    ['bundle'],
+  );
   readonly #refusals = this.#counter('refusals_total', 'Requests and connections refused, by error code', [
     'code',
   ]);
@@ -26,6 +39,15 @@ export class CloudMetrics implements EngineObserver, DecoderObserver {
   readonly #queue = this.#histogram('queue_seconds', 'Time a request waited for an executor', [], seconds);
   readonly #decode = this.#histogram('decode_seconds', 'Time to decode one picture', [], seconds);
 
+  readonly #clientRows = this.#counter('client_rows_total', 'Rows taken in, by client', ['client']);
+  readonly #reloads = this.#counter('reloads_total', 'Times that tokens or certificates were read anew', [
+    'what',
+    'outcome',
+  ]);
+  readonly #clientLabels = new Set<string>();
+  #page: Promise<string> | undefined;
+  #nextPage: Promise<string> | undefined;
+
   constructor(provider: string, gauges: Gauges) {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
@@ -33,12 +55,40 @@ export class CloudMetrics implements EngineObserver, DecoderObserver {
     this.#gauge('queued_rows', 'Rows waiting for an executor', () => gauges.load().queuedRows);
     this.#gauge('running_rows', 'Rows being computed', () => gauges.load().runningRows);
     this.#gauge('undecoded_rows', 'Pictures not decoded yet', () => gauges.undecodedRows());
+    this.#gauge(
+      'tls_expiry_timestamp_seconds',
+      'End of the certificate, 0 without TLS',
+      () => (gauges.tlsExpiresAtMs() ?? 0) / 1000,
+    );
+    const label = (client: string) => this.#clientLabel(client);
+    new Gauge({
+      name: 'offramp_cloud_client_connections',
+      help: 'Open connections, by client',
+      labelNames: ['client'],
+      registers,
+      collect() {
+        this.reset();
+        for (const [client, connections] of gauges.clientConnections()) {
+          this.inc({ client: label(client) }, connections);
+        }
+      },
+    });
     new Gauge({
       name: 'offramp_cloud_provider_info',
       help: 'Execution provider the sessions really got',
       labelNames: ['provider'],
       registers,
     }).set({ provider }, 1);
+  }
+
+  /** The page for Prometheus. Whoever asks while one is made shares the next: making it is the dearest thing anybody may ask. */
+  text(): Promise<string> {
+    if (this.#page === undefined) return this.#makePage();
+    this.#nextPage ??= this.#page.then(() => {
+      this.#nextPage = undefined;
+      return this.#makePage();
+    });
+    return this.#nextPage;
   }
 
   onBatch(bundle: string, cut: number, batchRows: number, runSeconds: number): void {
@@ -50,6 +100,10 @@ export class CloudMetrics implements EngineObserver, DecoderObserver {
     this.#rows.inc({ bundle, exit });
   }
 
+  onDepthCut(bundle: string, cutRows: number): void {
+    this.#depthCuts.inc({ bundle }, cutRows);
+  }
+
   onQueued(waitedSeconds: number): void {
     this.#queue.observe(waitedSeconds);
   }
@@ -58,12 +112,36 @@ export class CloudMetrics implements EngineObserver, DecoderObserver {
     this.#decode.observe(tookSeconds);
   }
 
+  onClientRows(client: string, count: number): void {
+    this.#clientRows.inc({ client: this.#clientLabel(client) }, count);
+  }
+
+  onReload(what: 'tokens' | 'tls', outcome: 'done' | 'failed'): void {
+    this.#reloads.inc({ what, outcome });
+  }
+
   onRefused(code: string): void {
     this.#refusals.inc({ code });
   }
 
   onReceived(bytes: number): void {
     this.#bytesIn.inc(bytes);
+  }
+
+  #makePage(): Promise<string> {
+    const page = this.registry.metrics().finally(() => {
+      this.#page = undefined;
+    });
+    this.#page = page;
+    return page;
+  }
+
+  /** Labels must be of a bounded set, and certificates can carry any number of names. */
+  #clientLabel(client: string): string {
+    if (this.#clientLabels.has(client)) return client;
+    if (this.#clientLabels.size >= maxClientLabels) return otherClients;
+    this.#clientLabels.add(client);
+    return client;
   }
 
   #counter<L extends string>(name: string, help: string, labelNames: L[]): Counter<L> {

@@ -1,14 +1,13 @@
 import type { Clock } from '../shared/clock.ts';
 import { OfframpError } from '../shared/errors.ts';
 import { type PictureFormat, pictureFormatOf } from '../shared/protocol/index.ts';
-import type { Engine, Work } from './engine.ts';
+import type { Engine } from './engine.ts';
+import type { Work } from './work.ts';
 
 /** A request as a session hands it over: rows that the engine takes as they are, or picture files. */
 export interface SentWork extends Work {
   /** The rows are files of this format; absent: they are what the engine takes. */
   readonly format?: PictureFormat;
-  /** Whose request it is: senders take turns at being decoded. */
-  readonly sender: object;
 }
 
 export interface DecoderLimits {
@@ -50,7 +49,7 @@ const firstGuessMsPerPicture = 1;
 const pictureTimeWeight = 0.1;
 
 /**
- * Stands before the engine and makes rows of picture files, a few at a time. Senders take turns picture by picture, so that
+ * Stands before the engine and makes rows of picture files, a few at a time. Clients take turns picture by picture, so that
  * none waits for all that another has sent. Decodes nothing itself: the function it is given does.
  */
 export class PictureDecoder {
@@ -59,8 +58,8 @@ export class PictureDecoder {
   readonly #clock: Clock;
   readonly #limits: DecoderLimits;
   readonly #observer: DecoderObserver;
-  /** Requests that wait, by sender; the first sender is the next. */
-  readonly #waiting = new Map<object, Job[]>();
+  /** Requests that wait, by client; the first client is the next. */
+  readonly #waiting = new Map<string, Job[]>();
   #decoding = 0;
   #undecodedRows = 0;
   #undecodedBytes = 0;
@@ -102,8 +101,8 @@ export class PictureDecoder {
       ...{ decoded: [], decodeMs: 0, dropped: false, dropQueued: () => {} },
     };
     this.#admit(job);
-    const own = this.#waiting.get(work.sender);
-    if (own === undefined) this.#waiting.set(work.sender, [job]);
+    const own = this.#waiting.get(work.client);
+    if (own === undefined) this.#waiting.set(work.client, [job]);
     else own.push(job);
     this.#dispatch();
     return () => this.#drop(job);
@@ -148,12 +147,12 @@ export class PictureDecoder {
     this.#undecodedBytes += bytes;
   }
 
-  /** Puts a request with pictures left before the others of its sender, and that sender last. */
+  /** Puts a request with pictures left before the others of its client, and that client last. */
   #queueRest(job: Job): void {
-    const { sender } = job.work;
-    const others = this.#waiting.get(sender) ?? [];
-    this.#waiting.delete(sender);
-    this.#waiting.set(sender, [job, ...others]);
+    const { client } = job.work;
+    const others = this.#waiting.get(client) ?? [];
+    this.#waiting.delete(client);
+    this.#waiting.set(client, [job, ...others]);
   }
 
   #dispatch(): void {
@@ -165,12 +164,12 @@ export class PictureDecoder {
     }
   }
 
-  /** Takes the oldest request of the sender whose turn it is, and puts that sender last. */
+  /** Takes the oldest request of the client whose turn it is, and puts that client last. */
   #next(): Job | undefined {
-    for (const [sender, own] of this.#waiting) {
-      this.#waiting.delete(sender);
+    for (const [client, own] of this.#waiting) {
+      this.#waiting.delete(client);
       const job = own.shift();
-      if (own.length > 0) this.#waiting.set(sender, own);
+      if (own.length > 0) this.#waiting.set(client, own);
       if (job !== undefined) return job;
     }
     return undefined;
@@ -236,12 +235,12 @@ export class PictureDecoder {
   #drop(job: Job): void {
     job.dropped = true;
     job.dropQueued();
-    const { sender } = job.work;
-    const own = this.#waiting.get(sender);
+    const { client } = job.work;
+    const own = this.#waiting.get(client);
     const place = own?.indexOf(job) ?? -1;
     if (own === undefined || place === -1) return;
     own.splice(place, 1);
-    if (own.length === 0) this.#waiting.delete(sender);
+    if (own.length === 0) this.#waiting.delete(client);
     this.#forget(job);
   }
 

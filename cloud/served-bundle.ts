@@ -2,11 +2,13 @@ import type { Bundle } from '../shared/bundle/index.ts';
 import { absentCode } from '../shared/codec/index.ts';
 import { OfframpError } from '../shared/errors.ts';
 import { bundleTag } from '../shared/protocol/index.ts';
-import { type SegmentGraph, segmentGraph } from '../shared/runtime/index.ts';
+import { type SegmentGraph, segmentGraph, segmentKey } from '../shared/runtime/index.ts';
 
 /** A bundle as the server uses it: where work may enter it, and what a row weighs there. */
 export interface ServedBundle {
   readonly id: string;
+  /** Names its graphs in a runner; two versions of a bundle that are served together have two of them. */
+  readonly runKey: string;
   readonly digest: string;
   readonly tag: number;
   readonly bundle: Bundle;
@@ -16,13 +18,16 @@ export interface ServedBundle {
   readonly maxRowBytes: number;
 }
 
-export function serveBundle(bundle: Bundle): ServedBundle {
+export function serveBundle(bundle: Bundle, runKey: string = bundle.manifest.id): ServedBundle {
   const { id, classes, input, segments } = bundle.manifest;
-  const graphs = segments.map((_, index) => segmentGraph(bundle, index));
+  const graphs = segments.map((_, index) => ({
+    ...segmentGraph(bundle, index),
+    key: segmentKey(runKey, index),
+  }));
   const cuts = Array.from({ length: segments.length - 1 }, (_, index) => index + 1);
   const maxRowBytes = Math.max(elements(input.shape), ...cuts.map((cut) => bundle.codec(cut).maxBytes));
   const { digest } = bundle;
-  return { id, digest, tag: bundleTag(digest), bundle, classes: classes.length, graphs, maxRowBytes };
+  return { id, runKey, digest, tag: bundleTag(digest), bundle, classes: classes.length, graphs, maxRowBytes };
 }
 
 /** Bytes of one row of the tensor that enters at `cut`: the image at 0, the codes of the cut otherwise. */

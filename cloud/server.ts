@@ -3,51 +3,46 @@ import type { Duplex } from 'node:stream';
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import { systemClock } from '../shared/clock.ts';
-import { OfframpError } from '../shared/errors.ts';
-import {
-  decodeImage,
-  foreignRequest,
-  listenError,
-  sentPictureResize,
-  tokenCheck,
-} from '../shared/host/index.ts';
+import { type ErrorCode, OfframpError } from '../shared/errors.ts';
+import { decodeImage, listenError, sentPictureResize, type TokenEntry } from '../shared/host/index.ts';
 import { maxHeaderBytes, subprotocol } from '../shared/protocol/index.ts';
-import type { Runner } from '../shared/runtime/index.ts';
-import type { BatcherLimits } from './batcher.ts';
+import type { Runner, WarmRun } from '../shared/runtime/index.ts';
+import type { Scheduler } from './batching/index.ts';
 import { Engine } from './engine.ts';
+import {
+  countingObserver,
+  describeRoutes,
+  EngineHost,
+  InferenceApi,
+  ModelTable,
+  Statistics,
+  serverOperations,
+} from './http/index.ts';
+import { type CloudLimits, unsentLimit } from './limits.ts';
+import { watchMessages } from './message-watch.ts';
 import { CloudMetrics } from './metrics.ts';
-import { type Decode, type DecoderLimits, PictureDecoder } from './picture-decoder.ts';
+import { type AccessOptions, Perimeter } from './perimeter.ts';
+import { type Decode, PictureDecoder } from './picture-decoder.ts';
+import { batchingPolicies } from './policies.ts';
+import { offramp } from './scheduling/index.ts';
+import type { Secret, SecretsUser } from './secrets.ts';
 import type { ServedBundle } from './served-bundle.ts';
-import { Session, type SessionHost, type SessionLimits } from './session.ts';
+import { Session, type SessionHost } from './session.ts';
+import type { TlsMaterial } from './tls.ts';
 import { attach, wsTransport } from './ws-transport.ts';
 
-export interface CloudLimits extends BatcherLimits, DecoderLimits, Omit<SessionLimits, 'maxFrameBytes'> {
-  readonly maxConnections: number;
-  /** How long a drain waits for requests in flight before it closes their connections. */
-  readonly drainMs: number;
-}
-
-export const defaultCloudLimits: CloudLimits = {
-  maxBatchRows: 64,
-  maxQueuedRows: 4096,
-  credits: 64,
-  heartbeatMs: 5000,
-  helloTimeoutMs: 5000,
-  maxUnsentBytes: 512 * 1024,
-  maxImageBytes: 256 * 1024,
-  maxDecodes: 2,
-  maxUndecodedBytes: 64 * 1024 * 1024,
-  maxConnections: 1024,
-  drainMs: 10_000,
-};
-
-export interface CloudOptions {
+export interface CloudOptions extends AccessOptions {
   readonly host: string;
   /** 0 takes any free port; the one taken is in `url`. */
   readonly port: number;
-  readonly tokens: readonly string[];
   readonly bundles: readonly ServedBundle[];
   readonly runner: Runner;
+  /** What the graphs took while they were warmed up. */
+  readonly warmRuns?: readonly WarmRun[];
+  /** Decides what runs next. */
+  readonly scheduler?: Scheduler | undefined;
+  /** Settings of bundles by id, see `batchingSchema`. */
+  readonly batching?: Readonly<Record<string, unknown>> | undefined;
   readonly limits: CloudLimits;
   readonly version: string;
   readonly logger: FastifyBaseLogger;
@@ -56,36 +51,63 @@ export interface CloudOptions {
 const goingAway = 1001;
 /** Less than a device takes of its own user: here pictures of many devices are decoded at once. */
 const maxPicturePixels = 16_000_000;
-/** Frame header and fixed fields of a result, generously. */
-const resultOverheadBytes = 128;
 /** What a peer gets to answer the closing handshake before its socket is destroyed. */
 const closeTimeoutMs = 2000;
+/** Pieces of one message. A browser cuts a long one every 64 KiB or so. */
+const maxFragments = 256;
+/** Of the pieces in which a frame arrives from the network, the least that they may have on average. */
+const leastMeanChunkBytes = 256;
+/** A hello is a header, and what stands around it. */
+const maxHelloBytes = maxHeaderBytes + 64;
+/** How often tokens are looked at for having expired. */
+const standingCheckMs = 1000;
 /** What devices without work in flight get, in a drain, to leave by themselves. */
 const lingerMs = 1000;
 
 /** The cloud server: WebSocket protocol, health and metrics on one port. */
-export class CloudServer {
+export class CloudServer implements SecretsUser {
   readonly #options: CloudOptions;
   readonly #engine: Engine;
   readonly #pictures: PictureDecoder;
   readonly #metrics: CloudMetrics;
+  readonly #models: ModelTable;
+  readonly #inference: InferenceApi;
   readonly #sessions = new Map<Session, WebSocket>();
   readonly #wss: WebSocketServer;
   readonly #app: FastifyInstance;
-  readonly #host: SessionHost;
+  readonly #host: Omit<SessionHost, 'authorise' | 'connection'>;
+  readonly #perimeter: Perimeter;
+  readonly #standingCheck: NodeJS.Timeout;
+  #opened = 0;
   #draining = false;
   #url = '';
 
   private constructor(options: CloudOptions) {
     const { bundles, limits, runner, logger } = options;
     this.#options = options;
-    const authorised = tokenCheck(options.tokens, options.host);
     this.#metrics = new CloudMetrics(runner.provider, {
       load: () => this.#engine.load,
       undecodedRows: () => this.#pictures.undecodedRows,
       connections: () => this.#sessions.size,
+      clientConnections: () => this.#perimeter.clientConnections,
+      tlsExpiresAtMs: () => this.#perimeter.tls?.expiresAtMs,
     });
-    this.#engine = new Engine(runner, systemClock, limits, this.#metrics);
+    this.#perimeter = new Perimeter({
+      ...options,
+      draining: () => this.#draining,
+      connections: () => this.#sessions.size,
+      onRefused: (code) => this.#metrics.onRefused(code),
+      onClientRows: (client, rows) => this.#metrics.onClientRows(client, rows),
+      onRefusalLine: (line) => logger.warn(line, 'connections refused'),
+    });
+    const policyOf = batchingPolicies(options.batching ?? {}, limits);
+    const statistics = new Statistics(Date.now);
+    this.#engine = new Engine({
+      ...{ runner, clock: systemClock, limits, policyOf },
+      scheduler: options.scheduler ?? offramp({ executors: runner.parallel }),
+      observer: countingObserver(this.#metrics, statistics),
+    });
+    for (const served of bundles) this.#engine.introduce(served, options.warmRuns ?? []);
     this.#pictures = new PictureDecoder(this.#engine, decodePicture, systemClock, limits, this.#metrics);
     const maxRowBytes = Math.max(...bundles.map((served) => served.maxRowBytes));
     // Not a batch of the largest pictures: one, or as many as fit.
@@ -95,26 +117,42 @@ export class CloudServer {
     const socketOptions: ServerOptions & { readonly closeTimeout: number } = {
       noServer: true,
       maxPayload: maxFrameBytes,
+      maxFragments,
+      maxBufferedChunks: Math.max(1024, Math.ceil(maxFrameBytes / leastMeanChunkBytes)),
       perMessageDeflate: false,
       closeTimeout: closeTimeoutMs,
       // A device may offer others beside ours; without this ws takes the first.
       handleProtocols: () => subprotocol,
     };
     this.#wss = new WebSocketServer(socketOptions);
+    this.#wss.on('wsClientError', ({ message }, socket) =>
+      this.#perimeter.reject(socket, new OfframpError('REQUEST_INVALID', message)),
+    );
     this.#host = {
       serverName: `offramp/${options.version}`,
       bundles,
       limits: { ...limits, maxFrameBytes, maxUnsentBytes: unsentLimit(limits, bundles) },
       clock: systemClock,
       load: () => this.#engine.load,
-      authorised,
       submit: (work) => this.#pictures.submit(work),
       onRefused: (code) => this.#metrics.onRefused(code),
-      onReady: (agent) => {
-        logger.info({ agent, connections: this.#sessions.size }, 'device connected');
+      onReady: (agent, client) => {
+        logger.info({ agent, client, connections: this.#sessions.size }, 'device connected');
       },
     };
+    this.#models = new ModelTable(bundles, limits);
+    this.#inference = new InferenceApi({
+      ...{ limits, runner, statistics, policyOf, clock: systemClock, version: options.version },
+      host: new EngineHost({ engine: this.#engine, policyOf }),
+      models: () => this.#models,
+      ready: () => this.#ready,
+      draining: () => this.#draining,
+      identify: (request, scope) => this.#perimeter.identify(request, scope),
+      onRefused: (code) => this.#metrics.onRefused(code),
+    });
     this.#app = this.#routes();
+    this.#standingCheck = setInterval(() => this.#checkStanding(), standingCheckMs);
+    this.#standingCheck.unref();
   }
 
   /**
@@ -125,8 +163,13 @@ export class CloudServer {
     const server = new CloudServer(options);
     server.#app.server.on('upgrade', (request, socket, head) => server.#upgrade(request, socket, head));
     try {
-      server.#url = await server.#app.listen({ host: options.host, port: options.port });
+      const address = await server.#app.listen({
+        ...{ host: options.host, port: options.port },
+        listenTextResolver: (url) => `Server listening at ${server.#schemed(url)}`,
+      });
+      server.#url = server.#schemed(address);
     } catch (thrown) {
+      clearInterval(server.#standingCheck);
       throw listenError(thrown, options.host, options.port);
     }
     return server;
@@ -137,24 +180,51 @@ export class CloudServer {
     return this.#url;
   }
 
+  /** Takes other tokens; connections of those that are gone are closed with UNAUTHORIZED. Returns how many. */
+  replaceTokens(tokens: readonly TokenEntry[]): number {
+    this.#perimeter.replaceTokens(tokens);
+    return this.#checkStanding();
+  }
+
+  /** Serves new connections with another certificate; those that are open stay. */
+  replaceTls(tls: TlsMaterial): void {
+    this.#perimeter.replaceTls(tls);
+  }
+
+  /** Counts how reading something anew went. */
+  onReload(what: Secret, outcome: 'done' | 'failed'): void {
+    this.#metrics.onReload(what, outcome);
+  }
+
   /**
    * Stops without losing a request: readiness turns false, devices are told to go elsewhere, what is in flight is answered,
    * and only then connections close. What is still unanswered after `drainMs` is given up; returns how many requests that were.
    */
   async drain(): Promise<number> {
     this.#draining = true;
+    clearInterval(this.#standingCheck);
     for (const session of this.#sessions.keys()) session.goAway('draining');
     const deadline = systemClock.now() + this.#options.limits.drainMs;
     const linger = systemClock.now() + Math.min(lingerMs, this.#options.limits.drainMs);
     const unfinished = () =>
-      this.#sessions.size > 0 &&
-      (systemClock.now() < linger || [...this.#sessions.keys()].some((session) => session.inFlight > 0));
+      this.#inference.inFlight > 0 ||
+      (this.#sessions.size > 0 &&
+        (systemClock.now() < linger || [...this.#sessions.keys()].some((session) => session.inFlight > 0)));
     while (unfinished() && systemClock.now() < deadline) {
       await new Promise<void>((resolve) => systemClock.schedule(10, resolve));
     }
-    const lost = [...this.#sessions.keys()].reduce((sum, session) => sum + session.inFlight, 0);
+    const lost = [...this.#sessions.keys()].reduce(
+      (sum, session) => sum + session.inFlight,
+      this.#inference.inFlight,
+    );
+    this.#inference.giveUp(new OfframpError('DRAINING', 'This server is stopping and could not wait longer'));
     await this.#app.close();
     return lost;
+  }
+
+  get #ready(): boolean {
+    const { runner } = this.#options;
+    return !this.#draining && runner.parallel > 0 && runner.problem === undefined;
   }
 
   #routes(): FastifyInstance {
@@ -163,24 +233,28 @@ export class CloudServer {
       loggerInstance: logger,
       logController: new LogController({ disableRequestLogging: true }),
       bodyLimit: 1024,
-      requestTimeout: 10_000,
-      connectionTimeout: 0,
-      keepAliveTimeout: 10_000,
+      serverFactory: (handler) => this.#perimeter.createServer(handler),
+      clientErrorHandler: (error, socket) => this.#perimeter.rejectRequest(error, socket),
     });
-    app.get('/livez', () => ({ live: true }));
-    app.get('/readyz', (_request, reply) => {
-      const ready = !this.#draining && runner.parallel > 0;
-      reply.code(ready ? 200 : 503);
+    const document = describeRoutes(app, {
+      version: this.#options.version,
+      pathExamples: () => ({ model: this.#models.all[0]?.name ?? '', version: '1' }),
+    });
+    app.get('/openapi.json', { config: { operation: serverOperations.openApi } }, () => document());
+    app.get('/livez', { config: { operation: serverOperations.live } }, () => ({ live: true }));
+    app.get('/readyz', { config: { operation: serverOperations.ready } }, (_request, reply) => {
+      reply.code(this.#ready ? 200 : 503);
       return {
-        ready,
+        ready: this.#ready,
         provider: runner.provider,
         bundles: bundles.map(({ id, digest }) => ({ id, digest })),
       };
     });
-    app.get('/metrics', async (_request, reply) => {
+    app.get('/metrics', { config: { operation: serverOperations.metrics } }, async (_request, reply) => {
       reply.type(this.#metrics.registry.contentType);
-      return this.#metrics.registry.metrics();
+      return this.#metrics.text();
     });
+    this.#inference.register(app);
     app.setNotFoundHandler((request, reply) => {
       reply.code(404);
       return {
@@ -201,31 +275,15 @@ export class CloudServer {
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     // A peer may vanish between its request and our answer.
     socket.on('error', () => {});
-    const refusal = this.#upgradeRefusal(request);
-    if (refusal === undefined) {
-      this.#wss.handleUpgrade(request, socket, head, (upgraded) => this.#open(upgraded));
-    } else {
-      this.#reject(socket, refusal);
-    }
+    if (!this.#perimeter.admitUpgrade(request, socket)) return;
+    this.#wss.handleUpgrade(request, socket, head, (upgraded) => this.#open(upgraded, socket));
   }
 
-  /** Cheap checks first, each with its HTTP status; the hello does the rest. */
-  #upgradeRefusal(request: IncomingMessage): OfframpError | undefined {
-    if (this.#draining) return new OfframpError('DRAINING', 'This server is stopping');
-    if (this.#sessions.size >= this.#options.limits.maxConnections) {
-      const message = `${this.#sessions.size} connections are open, no more are taken`;
-      return new OfframpError('TOO_MANY_CONNECTIONS', message);
-    }
-    const foreign = this.#options.tokens.length === 0 ? foreignRequest(request.headers) : undefined;
-    if (foreign !== undefined) return foreign;
-    const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim());
-    if (offered.includes(subprotocol)) return undefined;
-    const message = `Expected the WebSocket subprotocol ${subprotocol}, got ${offered.join(', ') || 'none'}`;
-    return new OfframpError('PROTOCOL_UNSUPPORTED', message);
-  }
-
-  #open(socket: WebSocket): void {
-    const session = new Session(this.#host, wsTransport(socket));
+  #open(socket: WebSocket, raw: Duplex): void {
+    const { limits } = this.#options;
+    const connection = `connection ${++this.#opened}`;
+    const host = { ...this.#host, connection, authorise: this.#perimeter.authorise(raw) };
+    const session = new Session(host, wsTransport(socket));
     this.#sessions.set(session, socket);
     const events = {
       onMessage: (message: Uint8Array) => session.onMessage(message),
@@ -233,28 +291,39 @@ export class CloudServer {
         this.#sessions.delete(session);
         session.onClose();
       },
+      onReceived: (bytes: number) => this.#metrics.onReceived(bytes),
+      onFault: (code: ErrorCode) => session.fault(code),
     };
-    attach(socket, events, this.#options.limits.heartbeatMs, this.#metrics);
+    attach(socket, raw, events, limits.heartbeatMs);
+    watchMessages(raw, {
+      ...{ clock: systemClock, messageTimeoutMs: limits.messageTimeoutMs },
+      // What is longer than any message may be is found by ws.
+      maxMessageBytes: () => (session.greeted ? this.#host.limits.maxFrameBytes : maxHelloBytes),
+      maxFrameBytes: this.#host.limits.maxFrameBytes,
+      onTrouble: (error) => {
+        // The rest of the message stays with the peer.
+        socket.pause();
+        session.end(error);
+      },
+    });
   }
 
-  #reject(socket: Duplex, error: OfframpError): void {
-    this.#metrics.onRefused(error.code);
-    // ws reads no more from it, so that its other end closing would never be seen.
-    socket.once('finish', () => socket.destroy());
-    const body = JSON.stringify({ error: { code: error.code, message: error.message } });
-    socket.end(
-      `HTTP/1.1 ${error.httpStatus} ${error.code}\r\nContent-Type: application/json\r\n` +
-        `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-    );
+  /** Ends the connections whose token was taken away or has expired; returns how many. */
+  #checkStanding(): number {
+    let ended = 0;
+    for (const session of this.#sessions.keys()) {
+      const refusal = session.client?.refusal();
+      if (refusal === undefined) continue;
+      session.end(refusal);
+      ended++;
+    }
+    return ended;
+  }
+
+  #schemed(url: string): string {
+    return this.#perimeter.tls === undefined ? url : url.replace(/^http:/, 'https:');
   }
 }
 
 const decodePicture: Decode = (file, shape) =>
   decodeImage(file, shape, sentPictureResize, { maxPixels: maxPicturePixels });
-
-/** Never less than the answers to all of a device's credits, which a slow link may rightly have waiting at once. */
-function unsentLimit(limits: CloudLimits, bundles: readonly ServedBundle[]): number {
-  const classes = Math.max(...bundles.map((served) => served.classes));
-  const answerBytes = resultOverheadBytes + limits.maxBatchRows * (1 + 4 * classes);
-  return Math.max(limits.maxUnsentBytes, limits.credits * answerBytes);
-}

@@ -1,5 +1,6 @@
 import type { Clock } from '../shared/clock.ts';
 import { OfframpError } from '../shared/errors.ts';
+import { RateBucket } from '../shared/host/index.ts';
 import {
   decodeFrame,
   encodeError,
@@ -16,6 +17,7 @@ import {
   type TransportEvents,
   type Welcome,
 } from '../shared/protocol/index.ts';
+import type { Client } from './clients.ts';
 import type { SentWork } from './picture-decoder.ts';
 import type { ServedBundle } from './served-bundle.ts';
 
@@ -30,6 +32,8 @@ export interface SessionLimits {
   readonly helloTimeoutMs: number;
   /** A peer that lets this much pile up unread is disconnected. */
   readonly maxUnsentBytes: number;
+  /** Requests on one connection, over time; after a pause a second's worth at once. */
+  readonly requestsPerSecond: number;
 }
 
 /** What a session needs of the server around it. */
@@ -38,12 +42,15 @@ export interface SessionHost {
   readonly bundles: readonly ServedBundle[];
   readonly limits: SessionLimits;
   readonly clock: Clock;
+  /** Names the connection, as no other is named: connections take turns at being served. */
+  readonly connection: string;
   load(): Load;
-  authorised(token: string | undefined): boolean;
+  /** @throws OfframpError UNAUTHORIZED, FORBIDDEN, TOO_MANY_CONNECTIONS. */
+  authorise(token: string | undefined): Client;
   submit(work: SentWork): () => void;
   /** Counts a refusal by its code. */
   onRefused(code: OfframpError['code']): void;
-  onReady(agent: string): void;
+  onReady(agent: string, client: string): void;
 }
 
 /** Close codes of RFC 6455 section 7.4.1. */
@@ -62,15 +69,19 @@ export class Session implements TransportEvents {
   readonly #inFlight = new Map<number, () => void>();
   readonly #byTag: ReadonlyMap<number, ServedBundle>;
   readonly #cancelHelloTimeout: () => void;
+  readonly #requests: RateBucket;
+  #client: Client | undefined;
   #state: 'awaiting-hello' | 'ready' | 'closed' = 'awaiting-hello';
 
   constructor(host: SessionHost, transport: Transport) {
     this.#host = host;
     this.#transport = transport;
     this.#byTag = new Map(host.bundles.map((served) => [served.tag, served]));
-    const { helloTimeoutMs } = host.limits;
+    const { helloTimeoutMs, requestsPerSecond } = host.limits;
+    const rate = { perSecond: requestsPerSecond, burst: requestsPerSecond };
+    this.#requests = new RateBucket(rate, host.clock.now());
     this.#cancelHelloTimeout = host.clock.schedule(helloTimeoutMs, () => {
-      this.#fail(new OfframpError('HELLO_TIMEOUT', `No hello within ${helloTimeoutMs} ms of connecting`));
+      this.end(new OfframpError('HELLO_TIMEOUT', `No hello within ${helloTimeoutMs} ms of connecting`));
     });
   }
 
@@ -78,20 +89,49 @@ export class Session implements TransportEvents {
     return this.#inFlight.size;
   }
 
+  /** Whose connection it is, once the hello has said it. */
+  get client(): Client | undefined {
+    return this.#client;
+  }
+
+  get greeted(): boolean {
+    return this.#state !== 'awaiting-hello';
+  }
+
   onMessage(message: Uint8Array): void {
     if (this.#state === 'closed') return;
     try {
       this.#onFrame(decodeFrame(message));
     } catch (thrown) {
-      this.#fail(OfframpError.from(thrown));
+      this.end(OfframpError.from(thrown));
     }
   }
 
   onClose(): void {
     this.#state = 'closed';
     this.#cancelHelloTimeout();
-    for (const drop of this.#inFlight.values()) drop();
+    for (const drop of this.#inFlight.values()) {
+      drop();
+      this.#client?.end();
+    }
     this.#inFlight.clear();
+    this.#client?.leave();
+  }
+
+  /** The socket refuses what its peer sends and closes by itself; counted, unless there is an end already. */
+  fault(code: OfframpError['code']): void {
+    if (this.#state === 'closed') return;
+    this.#host.onRefused(code);
+    this.onClose();
+  }
+
+  /** Tells the peer why, and closes with the error's code. */
+  end(error: OfframpError): void {
+    if (this.#state === 'closed') return;
+    this.#host.onRefused(error.code);
+    this.#transport.send(encodeError(0, error));
+    this.#transport.close(error.closeCode ?? internalError, error.code);
+    this.onClose();
   }
 
   /** Asks the device to finish here and send new work elsewhere. What is under way is still answered. */
@@ -121,27 +161,22 @@ export class Session implements TransportEvents {
 
   #greet(hello: Hello): void {
     const { serverName, bundles, limits } = this.#host;
-    if (!this.#host.authorised(hello.token)) {
-      const got = hello.token === undefined ? 'no token' : 'a token that is not known';
-      throw new OfframpError(
-        'UNAUTHORIZED',
-        `The hello carries ${got}; this server asks for one of its tokens`,
-      );
-    }
+    const client = this.#host.authorise(hello.token);
+    this.#client = client;
     for (const claim of hello.bundles) checkClaim(claim, bundles);
     this.#cancelHelloTimeout();
     this.#state = 'ready';
     const welcome: Welcome = {
       server: serverName,
       bundles: bundles.map(({ id, digest }) => ({ id, digest })),
-      credits: limits.credits,
+      credits: Math.min(limits.credits, client.maxInFlight ?? limits.credits),
       maxFrameBytes: limits.maxFrameBytes,
       ...(limits.maxImageBytes > 0 && { maxImageBytes: limits.maxImageBytes }),
       heartbeatMs: limits.heartbeatMs,
       load: this.#host.load(),
     };
     this.#transport.send(encodeWelcome(welcome));
-    this.#host.onReady(hello.agent);
+    this.#host.onReady(hello.agent, client.name);
   }
 
   #infer(frame: Frame): void {
@@ -152,10 +187,19 @@ export class Session implements TransportEvents {
       throw new OfframpError('DUPLICATE_REQUEST', `Request id ${frame.id} is already in flight`);
     }
     try {
+      this.#checkRate();
       this.#accept(frame.id, parseInfer(frame));
     } catch (thrown) {
       this.#refuse(frame.id, OfframpError.from(thrown));
     }
+  }
+
+  /** Before anything of the request is read: what comes too fast has to cost little. */
+  #checkRate(): void {
+    const waitMs = this.#requests.take(1, this.#host.clock.now());
+    if (waitMs === 0) return;
+    const message = `More than ${this.#host.limits.requestsPerSecond} requests a second on this connection`;
+    throw new OfframpError('RATE_LIMITED', message, { retryAfterMs: waitMs });
   }
 
   #accept(id: number, request: InferRequest): void {
@@ -171,13 +215,14 @@ export class Session implements TransportEvents {
         `${credits} requests are in flight, this connection has no more credits`,
       );
     }
+    this.#client?.begin(request.rows.length);
     // A budget may end while submit still reads the rows, so the entry has to be there before.
     this.#inFlight.set(id, () => {});
     try {
       const drop = this.#submit(id, served, request);
       if (this.#inFlight.has(id)) this.#inFlight.set(id, drop);
     } catch (thrown) {
-      this.#inFlight.delete(id);
+      this.#settle(id);
       throw thrown;
     }
   }
@@ -187,8 +232,9 @@ export class Session implements TransportEvents {
       served,
       cut: request.cut,
       ...(request.channels !== undefined && { channels: request.channels }),
+      ...(request.priority !== undefined && { priority: request.priority }),
       ...(request.format !== undefined && { format: request.format }),
-      sender: this,
+      client: this.#host.connection,
       rows: request.rows,
       budgetMs: request.budgetMs,
       onResult: (result) => this.#answer(id, () => encodeResult({ id, ...result })),
@@ -200,8 +246,14 @@ export class Session implements TransportEvents {
   }
 
   #answer(id: number, encode: () => Uint8Array): void {
-    if (!this.#inFlight.delete(id)) return;
-    this.#send(encode());
+    if (this.#settle(id)) this.#send(encode());
+  }
+
+  /** Takes a request off the books; false when it was not on them any more. */
+  #settle(id: number): boolean {
+    if (!this.#inFlight.delete(id)) return false;
+    this.#client?.end();
+    return true;
   }
 
   #refuse(id: number, error: OfframpError): void {
@@ -218,14 +270,6 @@ export class Session implements TransportEvents {
       return;
     }
     this.#transport.send(message);
-  }
-
-  #fail(error: OfframpError): void {
-    if (this.#state === 'closed') return;
-    this.#host.onRefused(error.code);
-    this.#transport.send(encodeError(0, error));
-    this.#transport.close(error.closeCode ?? internalError, error.code);
-    this.onClose();
   }
 }
 

@@ -1,12 +1,21 @@
-import { readFileSync } from 'node:fs';
 import { InvalidArgumentError, Option } from 'commander';
-import { OfframpError, reasonOf } from '../shared/errors.ts';
+import type { CloudTlsFiles } from '../edge/daemon/index.ts';
+import { OfframpError } from '../shared/errors.ts';
+import {
+  parseTokens,
+  type ResizeMode,
+  readTokenFile,
+  type TokenEntry,
+  type TokenSource,
+} from '../shared/host/index.ts';
 import { type Provider, providers } from '../shared/runtime/index.ts';
+import type { CloudTlsSettings } from './cli/access.ts';
 
 /** Parses a whole number within bounds, for commander. */
 export function wholeNumber(minimum: number, maximum: number): (text: string) => number {
   return (text) => {
-    const value = Number(text);
+    // Blank is not 0.
+    const value = text.trim() === '' ? Number.NaN : Number(text);
     if (Number.isInteger(value) && value >= minimum && value <= maximum) return value;
     throw new InvalidArgumentError(`Expected a whole number from ${minimum} to ${maximum}.`);
   };
@@ -16,27 +25,26 @@ export const port = wholeNumber(0, 65_535);
 /** Channels of the codes; as many as the protocol can say. */
 export const channels = wholeNumber(1, 4096);
 
-/**
- * Reads tokens: one a line from the file, or separated by commas from the variable. Empty lines and lines that begin with # are
- * skipped.
- */
-export function readTokens(file: string | undefined, variable: string): string[] {
-  const parts =
-    file === undefined ? (process.env[variable] ?? '').split(',') : readTokenFile(file).split('\n');
-  const lines = parts.map((line) => line.trim());
-  const tokens = lines.filter((line) => line !== '' && !line.startsWith('#'));
-  if (file !== undefined && tokens.length === 0) {
-    throw new OfframpError('CONFIG_INVALID', `${file} holds no token, expected one a line`);
-  }
-  return tokens;
+/** Where a server's tokens come from: the file, else the variable, where commas separate them. */
+export function tokenSource(file: string | undefined, variable: string): TokenSource {
+  return file === undefined ? { entries: variableTokens(variable) } : { file };
 }
 
-function readTokenFile(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw new OfframpError('CONFIG_INVALID', `Cannot read the token file: ${reasonOf(cause)}`, { cause });
-  }
+/**
+ * Reads tokens once, from where {@link tokenSource} says.
+ * @throws OfframpError CONFIG_INVALID.
+ */
+export function readTokens(file: string | undefined, variable: string): TokenEntry[] {
+  return file === undefined ? variableTokens(variable) : readTokenFile(file);
+}
+
+/** The files of the options about TLS to the cloud server. */
+export function cloudTlsFilesOf({ cloudCa, cloudCert, cloudKey }: CloudTlsSettings): CloudTlsFiles {
+  return { caFile: cloudCa, certFile: cloudCert, keyFile: cloudKey };
+}
+
+function variableTokens(variable: string): TokenEntry[] {
+  return parseTokens((process.env[variable] ?? '').split(',').join('\n'), variable);
 }
 
 /**
@@ -54,15 +62,33 @@ export function dataFolderOf(option: string | undefined): string {
 
 export type Device = Provider | 'auto';
 
-export const deviceOption = new Option('--device <device>', 'where segments run')
-  .choices([...providers, 'auto'])
-  .default('cpu');
+export function deviceOption(): Option {
+  return new Option('--device <device>', 'where segments run').choices([...providers, 'auto']).default('cpu');
+}
 
 /** Execution providers to try, in order. Only `auto` falls back; a device asked for by name is had or refused. */
 export function providersOf(device: Device): Provider[] {
   return device === 'auto' ? ['cuda', 'webgpu', 'cpu'] : [device];
 }
 
-export const logLevelOption = new Option('--log-level <level>', 'least level of the JSON log on stderr')
-  .choices(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
-  .default('info');
+export function logLevelOption(): Option {
+  return new Option('--log-level <level>', 'least level of the JSON log on stderr')
+    .choices(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
+    .default('info');
+}
+
+export function resizeOption(): Option {
+  return new Option('--resize <fit>', "how a picture of another size is fitted to the network's")
+    .choices(['cover', 'contain', 'fill', 'off'] satisfies ResizeMode[])
+    .default('cover');
+}
+
+/** An option that may be given several times; its value is the list of what was given, in order. */
+export class RepeatableOption extends Option {
+  constructor(flags: string, description: string) {
+    super(flags, description);
+    this.argParser((value: string, earlier: readonly string[] | undefined) =>
+      earlier === undefined || earlier === this.defaultValue ? [value] : [...earlier, value],
+    );
+  }
+}

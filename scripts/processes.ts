@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { OfframpError } from '../shared/errors.ts';
+import { withoutSettings } from './config/variables.ts';
 
 /** An `offramp` command that runs as a process of its own and listens. */
 export interface ServerProcess {
@@ -31,7 +32,7 @@ export async function spawnServer(args: readonly string[], options: SpawnOptions
     // The channel tells the process when we are gone; a session of its own keeps a Ctrl-C meant for us from it.
     stdio: ['ignore', 'pipe', options.stderr, 'ipc'],
     detached: true,
-    env: { ...process.env, ...options.env },
+    env: { ...withoutSettings(process.env), ...options.env },
   });
   const ended = new Promise<number | NodeJS.Signals>((resolve) => {
     child.once('exit', (code, signal) => resolve(code ?? signal ?? 1));

@@ -30,13 +30,19 @@ const table = {
   HELLO_INVALID: { httpStatus: 400, closeCode: 4400, retryable: false },
   HELLO_TIMEOUT: { httpStatus: 408, closeCode: 4408, retryable: true },
   PROTOCOL_UNSUPPORTED: { httpStatus: 426, closeCode: 4426, retryable: false },
+  REQUEST_TIMEOUT: { httpStatus: 408, closeCode: 4408, retryable: true },
+  REQUEST_INVALID: { httpStatus: 400, retryable: false },
+  TLS_HANDSHAKE_FAILED: { httpStatus: 400, retryable: false },
   UNAUTHORIZED: { httpStatus: 401, closeCode: 4401, retryable: false },
+  FORBIDDEN: { httpStatus: 403, closeCode: 4403, retryable: false },
+  ORIGIN_REFUSED: { httpStatus: 403, retryable: false },
   CUT_UNSUPPORTED: { httpStatus: 400, retryable: false },
   RATE_UNSUPPORTED: { httpStatus: 400, retryable: false },
   CREDIT_EXCEEDED: { httpStatus: 429, retryable: true },
   DUPLICATE_REQUEST: { httpStatus: 409, closeCode: 4400, retryable: false },
   SLOW_PEER: { httpStatus: 408, closeCode: 1008, retryable: true },
-  TOO_MANY_CONNECTIONS: { httpStatus: 503, retryable: true },
+  TOO_MANY_CONNECTIONS: { httpStatus: 503, closeCode: 1013, retryable: true },
+  RATE_LIMITED: { httpStatus: 429, retryable: true },
   // Serving
   BUSY: { httpStatus: 503, retryable: true },
   BUDGET_SPENT: { httpStatus: 504, retryable: false },
@@ -50,10 +56,13 @@ const table = {
   IMAGE_INVALID: { httpStatus: 400, retryable: false },
   IMAGE_TOO_LARGE: { httpStatus: 413, retryable: false },
   IMAGE_MISSING: { httpStatus: 400, retryable: false },
+  INFERENCE_INVALID: { httpStatus: 400, retryable: false },
+  REQUEST_TOO_LARGE: { httpStatus: 413, retryable: false },
   // Runtime
   PROVIDER_UNAVAILABLE: { httpStatus: 500, retryable: false },
   RUNTIME_FAILED: { httpStatus: 500, retryable: true },
   RUNTIME_STOPPED: { httpStatus: 503, retryable: true },
+  RESPONSE_INVALID: { httpStatus: 502, retryable: true },
   // Operators
   TARGET_UNREACHABLE: { httpStatus: 409, retryable: false },
   CONFIG_INVALID: { httpStatus: 500, retryable: false },
@@ -62,6 +71,8 @@ const table = {
   DATA_CORRUPT: { httpStatus: 500, retryable: false },
   DOWNLOAD_FAILED: { httpStatus: 502, retryable: true },
   NOT_FOUND: { httpStatus: 404, retryable: false },
+  METHOD_NOT_ALLOWED: { httpStatus: 405, retryable: false },
+  NOT_SUPPORTED: { httpStatus: 501, retryable: false },
   INTERNAL: { httpStatus: 500, retryable: true },
 } as const satisfies Record<string, ErrorKind>;
 

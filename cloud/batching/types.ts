@@ -10,6 +10,8 @@ export interface Ticket<T> {
   readonly queuedAtMs: number;
   /** After this moment nobody waits for the answer any more. */
   readonly deadlineMs: number;
+  /** How long the caller wants it to wait at most, in microseconds; 0 or nothing leaves that to the lane's policy. */
+  readonly timeoutMicros?: number;
   readonly item: T;
 }
 
@@ -26,7 +28,11 @@ export type Waiting = Pick<Ticket<unknown>, 'rows' | 'priority' | 'queuedAtMs' |
 export interface LaneView {
   readonly lane: string;
   readonly maxBatchRows: number;
-  /** In the order in which they would be handed out. */
+  /**
+   * All that waits. First what the largest batch would hold, in the order in which it would be handed out; then the others
+   * in order of arrival, for a scheduler weighs them but cannot start them yet, and a full order would cost more than the
+   * decision. A snapshot: it does not change when the queue does.
+   */
   readonly waiting: readonly Waiting[];
   readonly waitingRows: number;
 }
@@ -35,7 +41,9 @@ export interface LaneView {
 export interface Costs {
   /** Exits at which a batch of the lane may end, ascending; the last is the final one. */
   exits(lane: string): readonly number[];
-  /** Milliseconds that a batch of `rows` rows takes when none goes deeper than `exit`. */
+  /** Milliseconds that a batch of `rows` rows takes as a rule when none goes deeper than `exit`. */
+  meanMs(lane: string, exit: number, rows: number): number;
+  /** Milliseconds that 95 of 100 such batches do not exceed: what to hold against a deadline. */
   predictMs(lane: string, exit: number, rows: number): number;
 }
 
@@ -44,6 +52,11 @@ export interface Choice {
   readonly lane: string;
   readonly exit: number;
   readonly rows: number;
+  /**
+   * Requests of the lane whose deadline is not later than this cannot be answered in time any more: they are given up, as those
+   * that have expired are, and take no place in the batch. Absent: none but those that have expired.
+   */
+  readonly giveUpUntilMs?: number;
 }
 
 /** Decides what runs next. Pure: time, queues and costs are arguments, and it keeps nothing between calls. */

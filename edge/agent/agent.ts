@@ -23,6 +23,8 @@ export interface AgentOptions {
   readonly cut: number;
   /** Channels of the codes to send, one of the rates of the cut; all when absent. */
   readonly channels?: number;
+  /** At the server, 1 is served first; its default when absent. */
+  readonly priority?: number;
   readonly defaultBudgetMs: number;
   /** Images under way at once; beyond it `classify` refuses with BUSY. */
   readonly maxInFlight: number;
@@ -240,7 +242,7 @@ export class Agent {
   }
 
   async #send(sent: Sent, watch: Stopwatch, budgetMs: number): Promise<OffloadResult> {
-    const { bundle, cloud, clock, cut } = this.#options;
+    const { bundle, cloud, clock, cut, priority } = this.#options;
     if (cloud === undefined) throw new OfframpError('CLOUD_UNREACHABLE', 'This device has no cloud');
     const leftMs = budgetMs - (clock.now() - watch.startedAtMs);
     if (leftMs <= 0)
@@ -249,6 +251,7 @@ export class Agent {
       bundleTag: bundleTag(bundle.digest),
       cut,
       budgetMs: leftMs,
+      ...(priority !== undefined && { priority }),
       ...sent,
       classes: bundle.manifest.classes.length,
       onSent: (bytes) => {

@@ -18,7 +18,8 @@ export type UplinkEvent =
 
 export interface UplinkOptions {
   readonly dial: Dial;
-  readonly hello: Hello;
+  /** What it says first; a function is asked for every connection. */
+  readonly hello: Hello | (() => Hello);
   readonly clock: Clock;
   /** A number in [0, 1), for the jitter. */
   readonly random: () => number;
@@ -98,7 +99,8 @@ export class Uplink implements CloudLink {
 
   #connect(): void {
     const { dial, hello, clock, limits = defaultLimits } = this.#options;
-    const connection: Connection = new Connection(dial, hello, clock, limits, {
+    const said = typeof hello === 'function' ? hello() : hello;
+    const connection: Connection = new Connection(dial, said, clock, limits, {
       onReady: (welcome) => {
         if (connection !== this.#connection) return;
         this.#attempt = 0;

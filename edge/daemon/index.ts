@@ -1,3 +1,4 @@
+export type { CloudTlsFiles } from './cloud-tls.ts';
 export { pictureSource } from './picture-source.ts';
 export {
   type AgentConfig,

@@ -2,10 +2,17 @@ import type { FastifyBaseLogger } from 'fastify';
 import { type Bundle, openBundle, type ReadFile } from '../../shared/bundle/index.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { OfframpError } from '../../shared/errors.ts';
-import { bundleFolder, httpAdmission, listenError, type ResizeMode } from '../../shared/host/index.ts';
+import {
+  bundleFolder,
+  httpAdmission,
+  listenError,
+  type ResizeMode,
+  type TokenEntry,
+} from '../../shared/host/index.ts';
 import { type Runner, segmentGraph } from '../../shared/runtime/index.ts';
 import { WorkerPool } from '../../shared/runtime/node/index.ts';
 import { Agent, Uplink, type UplinkEvent } from '../agent/index.ts';
+import { type CloudTlsFiles, keptFresh, readCloudTls } from './cloud-tls.ts';
 import { httpApi } from './http-api.ts';
 import { EdgeMetrics } from './metrics.ts';
 import { wsDial } from './ws-dial.ts';
@@ -14,11 +21,15 @@ export interface AgentConfig {
   readonly bundleFolder: string;
   /** `ws:` or `wss:` address; absent on a device that stands alone. */
   readonly cloudUrl?: string | undefined;
-  readonly cloudToken?: string | undefined;
+  /** The token for it; asked for every connection, since tokens are renewed. */
+  readonly cloudToken?: () => string | undefined;
+  readonly cloudTls?: CloudTlsFiles;
   /** Segments to run here, 0 sends the image; absent: one with a cloud, all of them without. */
   readonly cut?: number | undefined;
   /** Channels of the codes to send, one of the rates of the cut; absent: all. */
   readonly channels?: number | undefined;
+  /** At the server, 1 is served first; absent: its default. */
+  readonly priority?: number | undefined;
   readonly budgetMs: number;
   readonly maxInFlight: number;
   readonly workers: number;
@@ -46,6 +57,7 @@ const maxMessageBytes = 1024 * 1024;
  */
 export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
   checkCloudUrl(config.cloudUrl);
+  readCloudTls(config.cloudTls ?? {}, config.cloudUrl);
   const readFile = bundleFolder(config.bundleFolder);
   const cut = await chooseCut(config, readFile);
   // At cut 0 too: the first segment answers when the cloud does not.
@@ -79,6 +91,7 @@ function assemble(config: AgentConfig, bundle: Bundle, runner: WorkerPool, cut: 
     clock: systemClock,
     cut,
     ...(config.channels !== undefined && { channels: config.channels }),
+    ...(config.priority !== undefined && { priority: config.priority }),
     defaultBudgetMs: config.budgetMs,
     maxInFlight: config.maxInFlight,
   });
@@ -118,13 +131,17 @@ function checkCloudUrl(url: string | undefined): void {
   );
 }
 
-function makeUplink({ cloudToken, version, onEvent }: AgentConfig, url: string, bundle: Bundle): Uplink {
+function makeUplink(config: AgentConfig, url: string, bundle: Bundle): Uplink {
+  const { cloudToken = () => undefined, cloudTls = {}, version, onEvent } = config;
+  const token = keptFresh(cloudToken);
+  const tls = keptFresh(() => readCloudTls(cloudTls, url));
+  const agent = `offramp-edge/${version}`;
+  const bundles = [{ id: bundle.manifest.id, digest: bundle.digest }];
   return new Uplink({
-    dial: wsDial({ url, heartbeatMs, connectTimeoutMs, maxMessageBytes }),
-    hello: {
-      agent: `offramp-edge/${version}`,
-      ...(cloudToken !== undefined && { token: cloudToken }),
-      bundles: [{ id: bundle.manifest.id, digest: bundle.digest }],
+    dial: wsDial({ url, heartbeatMs, connectTimeoutMs, maxMessageBytes, tls }),
+    hello: () => {
+      const own = token();
+      return { agent, ...(own !== undefined && { token: own }), bundles };
     },
     clock: systemClock,
     random: Math.random,
@@ -136,7 +153,7 @@ export interface EdgeConfig extends Omit<AgentConfig, 'onEvent'> {
   readonly host: string;
   readonly port: number;
   /** Tokens of the daemon's own HTTP API. */
-  readonly tokens: readonly string[];
+  readonly tokens: readonly TokenEntry[];
   readonly resize: ResizeMode;
   readonly logger: FastifyBaseLogger;
 }
@@ -153,6 +170,7 @@ export interface RunningEdge {
  */
 export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
   const { host, port, logger, resize, version } = config;
+  refuseLimits(config.tokens);
   const admit = httpAdmission(config.tokens, host);
   let said = '';
   const onEvent = (event: UplinkEvent) => {
@@ -186,6 +204,16 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
     await running.stop();
     throw listenError(thrown, host, port);
   }
+}
+
+/** A limit that is written down and does not hold would be worse than none. */
+function refuseLimits(tokens: readonly TokenEntry[]): void {
+  const limited = tokens.find(
+    ({ connections, inFlight, rowsPerSecond }) => (connections ?? inFlight ?? rowsPerSecond) !== undefined,
+  );
+  if (limited === undefined) return;
+  const message = `The token '${limited.name}' has limits, which only the cloud server holds`;
+  throw new OfframpError('CONFIG_INVALID', message);
 }
 
 /** Returns the problem it logged, to be handed in at the next event. */

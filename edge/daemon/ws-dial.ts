@@ -2,6 +2,7 @@ import { WebSocket } from 'ws';
 import { keepHeartbeat } from '../../shared/host/index.ts';
 import { subprotocol } from '../../shared/protocol/index.ts';
 import type { Dial } from '../agent/index.ts';
+import type { CloudTls } from './cloud-tls.ts';
 
 export interface DialOptions {
   /** `ws:` or `wss:` address of the cloud server. */
@@ -9,15 +10,19 @@ export interface DialOptions {
   readonly heartbeatMs: number;
   readonly connectTimeoutMs: number;
   readonly maxMessageBytes: number;
+  /** For `wss:`; asked for every connection, since certificates are renewed. */
+  readonly tls?: () => CloudTls;
 }
 
 /** Connects with `ws`; a server that stops answering pings is dropped after two heartbeats. */
-export function wsDial({ url, heartbeatMs, connectTimeoutMs, maxMessageBytes }: DialOptions): Dial {
+export function wsDial({ url, heartbeatMs, connectTimeoutMs, maxMessageBytes, tls }: DialOptions): Dial {
   return (events) => {
     const socket = new WebSocket(url, subprotocol, {
       perMessageDeflate: false,
       handshakeTimeout: connectTimeoutMs,
       maxPayload: maxMessageBytes,
+      minVersion: 'TLSv1.2',
+      ...tls?.(),
     });
     keepHeartbeat(socket, heartbeatMs);
     socket.on('open', () => events.onOpen());

@@ -3,11 +3,12 @@ import type { Answer } from '../../edge/agent/index.ts';
 import { pictureSource, type RunningAgent, startAgent } from '../../edge/daemon/index.ts';
 import { OfframpError, reasonOf } from '../../shared/errors.ts';
 import type { ResizeMode } from '../../shared/host/index.ts';
-import { readTokens } from '../options.ts';
+import type { CloudTlsSettings } from '../cli/access.ts';
+import { cloudTlsFilesOf, readTokens } from '../options.ts';
 import { milliseconds, percent, print, printJson, say, table } from '../output.ts';
 import { findBundle, version } from '../project.ts';
 
-export interface ClassifyCommandOptions {
+export interface ClassifyCommandOptions extends CloudTlsSettings {
   readonly bundle: string;
   readonly cloud?: string;
   readonly cloudTokenFile?: string;
@@ -33,7 +34,8 @@ export async function classifyCommand(
   const running = await startAgent({
     bundleFolder: findBundle(options.bundle),
     cloudUrl: options.cloud,
-    cloudToken: readTokens(options.cloudTokenFile, 'OFFRAMP_CLOUD_TOKEN')[0],
+    cloudToken: () => readTokens(options.cloudTokenFile, 'OFFRAMP_CLOUD_TOKEN')[0]?.token,
+    cloudTls: cloudTlsFilesOf(options),
     cut: options.cut,
     budgetMs: options.budgetMs,
     maxInFlight: 64,

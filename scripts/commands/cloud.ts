@@ -1,11 +1,22 @@
 import pino from 'pino';
-import { type CloudLimits, defaultCloudLimits, startCloud } from '../../cloud/index.ts';
+import {
+  type CloudLimits,
+  defaultCloudLimits,
+  type SchedulerName,
+  schedulerNamed,
+  startCloud,
+  type TlsFiles,
+} from '../../cloud/index.ts';
+import { OfframpError } from '../../shared/errors.ts';
 import { untilSignal } from '../../shared/host/index.ts';
-import { type Device, providersOf, readTokens } from '../options.ts';
+import type { AccessSettings } from '../cli/access.ts';
+import type { RemoteSettings } from '../cli/remote.ts';
+import { type Device, providersOf, tokenSource } from '../options.ts';
 import { listeningPlace, print, say } from '../output.ts';
 import { findBundle, version } from '../project.ts';
+import { remoteServerOf } from './remote.ts';
 
-export interface CloudCommandOptions {
+export interface CloudCommandOptions extends AccessSettings, RemoteSettings {
   readonly host: string;
   readonly port: number;
   readonly bundle: readonly string[];
@@ -21,6 +32,11 @@ export interface CloudCommandOptions {
   readonly tokenFile?: string;
   readonly logLevel: string;
   readonly json?: boolean;
+  /** The configuration file, for messages about what it holds. */
+  readonly config?: string;
+  /** What the configuration file has under `bundles`, an object by bundle id that nobody has checked. */
+  readonly bundleSettings?: unknown;
+  readonly scheduler: SchedulerName;
 }
 
 /** Runs the cloud server until SIGTERM or SIGINT, then drains. */
@@ -31,11 +47,17 @@ export async function cloudCommand(options: CloudCommandOptions): Promise<void> 
   const cloud = await startCloud({
     host,
     port,
-    tokens: readTokens(options.tokenFile, 'OFFRAMP_CLOUD_TOKEN'),
+    tokens: tokenSource(options.tokenFile, 'OFFRAMP_CLOUD_TOKEN'),
+    tls: tlsFilesOf(options),
+    allowedOrigins: options.allowOrigin ?? [],
+    trustedProxies: options.trustProxy ?? [],
     bundleFolders: options.bundle.map(findBundle),
     providers: providersOf(options.device),
     workers,
     threadsPerWorker: threads,
+    remote: remoteServerOf(options),
+    scheduler: schedulerNamed(options.scheduler, workers),
+    batching: settingsOf(options.bundleSettings),
     limits: limitsOf(options),
     version,
     logger,
@@ -51,8 +73,36 @@ export async function cloudCommand(options: CloudCommandOptions): Promise<void> 
   if (lost > 0) say(`${lost} requests were still unanswered after ${drainMs} ms and were given up.`);
 }
 
+/** The configuration has checked that it is an object. */
+function settingsOf(bundles: unknown): Record<string, unknown> {
+  return typeof bundles === 'object' && bundles !== null ? { ...bundles } : {};
+}
+
 function limitsOf(options: CloudCommandOptions): CloudLimits {
   const { maxBatchRows, maxQueuedRows, credits, maxImageBytes, decoders, drainMs } = options;
   const chosen = { maxBatchRows, maxQueuedRows, credits, maxImageBytes, maxDecodes: decoders, drainMs };
-  return { ...defaultCloudLimits, ...chosen };
+  return { ...defaultCloudLimits, ...chosen, ...peerLimitsOf(options) };
+}
+
+function peerLimitsOf(options: AccessSettings): Partial<CloudLimits> {
+  const { peerTimeoutMs, maxConnections, maxConnectionsPerAddress } = options;
+  const { newConnectionsPerSecond, requestsPerSecond } = options;
+  return {
+    ...{ maxConnections, maxConnectionsPerAddress, newConnectionsPerSecond, requestsPerSecond },
+    headersTimeoutMs: Math.min(defaultCloudLimits.headersTimeoutMs, peerTimeoutMs),
+    requestTimeoutMs: peerTimeoutMs,
+    messageTimeoutMs: peerTimeoutMs,
+  };
+}
+
+function tlsFilesOf({ tlsCert, tlsKey, tlsClientCa }: AccessSettings): TlsFiles | undefined {
+  if (tlsCert === undefined && tlsKey === undefined && tlsClientCa === undefined) return undefined;
+  if (tlsCert === undefined || tlsKey === undefined) {
+    throw new OfframpError('CONFIG_INVALID', 'TLS needs both --tls-cert and --tls-key');
+  }
+  return {
+    certFile: tlsCert,
+    keyFile: tlsKey,
+    ...(tlsClientCa !== undefined && { clientCaFile: tlsClientCa }),
+  };
 }

@@ -1,11 +1,12 @@
 import pino from 'pino';
 import { startEdge } from '../../edge/daemon/index.ts';
 import { type ResizeMode, untilSignal } from '../../shared/host/index.ts';
-import { readTokens } from '../options.ts';
+import type { CloudTlsSettings } from '../cli/access.ts';
+import { cloudTlsFilesOf, readTokens } from '../options.ts';
 import { listeningPlace, print } from '../output.ts';
 import { findBundle, version } from '../project.ts';
 
-export interface EdgeCommandOptions {
+export interface EdgeCommandOptions extends CloudTlsSettings {
   readonly host: string;
   readonly port: number;
   readonly bundle: string;
@@ -13,6 +14,7 @@ export interface EdgeCommandOptions {
   readonly cut?: number;
   /** Channels of the codes to send. */
   readonly rate?: number;
+  readonly priority?: number;
   readonly budgetMs: number;
   readonly resize: ResizeMode;
   readonly workers: number;
@@ -34,9 +36,11 @@ export async function edgeCommand(options: EdgeCommandOptions): Promise<void> {
     tokens: readTokens(options.tokenFile, 'OFFRAMP_EDGE_TOKEN'),
     bundleFolder: findBundle(options.bundle),
     cloudUrl: options.cloud,
-    cloudToken: readTokens(options.cloudTokenFile, 'OFFRAMP_CLOUD_TOKEN')[0],
+    cloudToken: () => readTokens(options.cloudTokenFile, 'OFFRAMP_CLOUD_TOKEN')[0]?.token,
+    cloudTls: cloudTlsFilesOf(options),
     cut: options.cut,
     channels: options.rate,
+    priority: options.priority,
     budgetMs: options.budgetMs,
     resize: options.resize,
     workers: options.workers,

@@ -71,7 +71,7 @@ async function runAgainst(
   const running = await startAgent({
     bundleFolder: options.bundleFolder,
     cloudUrl: serverUrl.replace(/^http/, 'ws'),
-    cloudToken: readTokens(undefined, 'OFFRAMP_CLOUD_TOKEN')[0],
+    cloudToken: () => readTokens(undefined, 'OFFRAMP_CLOUD_TOKEN')[0]?.token,
     cut: options.cut,
     channels: options.channels,
     budgetMs: options.budgetMs,

@@ -5,6 +5,7 @@ export {
   openBundle,
   type ReadFile,
 } from './bundle.ts';
+export { fileEntries } from './check.ts';
 export { digestOf, verifyFile } from './digest.ts';
 export { maximumManifestBytes, parseManifest } from './manifest.ts';
 export { parseRecords, type RecordsShape } from './records.ts';

@@ -1,25 +1,39 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { OfframpError } from '../errors.ts';
 import { foreignRequest } from './own-machine.ts';
-import { tokenCheck } from './tokens.ts';
+import type { TokenEntry } from './token-lines.ts';
+import { refuseOpenHost, TokenTable } from './tokens.ts';
 
 /** Looks at a request's headers; returns why it is refused, or `undefined`. */
 export type Admission = (headers: IncomingHttpHeaders) => OfframpError | undefined;
 
 /**
  * Who may use an HTTP API: with tokens, who sends one as `Authorization: Bearer`; without, this machine's own programs.
- * @throws OfframpError CONFIG_INVALID as {@link tokenCheck} does.
+ * Expiry and scope of a token hold, its limits do not: they are the cloud server's.
+ * @param epochMs the time, milliseconds since 1970.
+ * @throws OfframpError CONFIG_INVALID as {@link refuseOpenHost} does.
  */
-export function httpAdmission(tokens: readonly string[], host: string): Admission {
-  const authorised = tokenCheck(tokens, host);
-  if (tokens.length === 0) return foreignRequest;
+export function httpAdmission(
+  tokens: readonly TokenEntry[],
+  host: string,
+  epochMs: () => number = Date.now,
+): Admission {
+  if (tokens.length === 0) {
+    refuseOpenHost(host);
+    return foreignRequest;
+  }
+  const table = new TokenTable(tokens);
   return ({ authorization }) => {
-    const token = authorization?.startsWith('Bearer ') ? authorization.slice('Bearer '.length) : undefined;
-    if (authorised(token)) return undefined;
-    const got = authorization === undefined ? 'no Authorization header' : 'a token that is not known';
-    return new OfframpError(
-      'UNAUTHORIZED',
-      `Got ${got}, expected "Authorization: Bearer" and one of the tokens`,
-    );
+    try {
+      table.identify(bearerToken(authorization), 'infer', epochMs(), 'The header "Authorization: Bearer"');
+      return undefined;
+    } catch (thrown) {
+      return OfframpError.from(thrown);
+    }
   };
+}
+
+/** The token of an `Authorization` header (RFC 6750 section 2.1); `undefined` when it holds none. */
+export function bearerToken(authorization: string | undefined): string | undefined {
+  return authorization?.startsWith('Bearer ') ? authorization.slice('Bearer '.length) : undefined;
 }

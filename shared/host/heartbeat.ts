@@ -1,7 +1,10 @@
 import type { WebSocket } from 'ws';
 
-/** Pings the peer of an open socket every `heartbeatMs` and drops it when a whole one passes without a sign of life. */
-export function keepHeartbeat(socket: WebSocket, heartbeatMs: number): void {
+/**
+ * Pings the peer of an open socket every `heartbeatMs` and drops it when a whole one passes without a sign of life.
+ * @returns what to call at further signs of life; pongs and messages are heard anyway.
+ */
+export function keepHeartbeat(socket: WebSocket, heartbeatMs: number): () => void {
   let heard = true;
   const hear = () => {
     heard = true;
@@ -18,4 +21,5 @@ export function keepHeartbeat(socket: WebSocket, heartbeatMs: number): void {
   socket.on('pong', hear);
   socket.on('message', hear);
   socket.once('close', () => clearInterval(timer));
+  return hear;
 }

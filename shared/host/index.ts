@@ -1,4 +1,6 @@
-export { type Admission, httpAdmission } from './admission.ts';
+export { AddressLimits, type AddressLimitsOptions } from './address-limits.ts';
+export { addressKey, TrustedProxies } from './addresses.ts';
+export { type Admission, bearerToken, httpAdmission } from './admission.ts';
 export { bundleFolder } from './bundle-folder.ts';
 export {
   type DecodeLimits,
@@ -9,6 +11,12 @@ export {
 } from './decode-image.ts';
 export { keepHeartbeat } from './heartbeat.ts';
 export { listenError } from './listen.ts';
+export { AllowedOrigins } from './origins.ts';
 export { foreignRequest } from './own-machine.ts';
+export { readCertificate, readPem } from './pem.ts';
+export { type Rate, RateBucket } from './rate-bucket.ts';
 export { untilSignal } from './signals.ts';
-export { isLoopback, type TokenCheck, tokenCheck } from './tokens.ts';
+export { readTokenFile, type TokenSource } from './token-file.ts';
+export { parseTokens, type Scope, scopes, type TokenEntry, type TokenLimits } from './token-lines.ts';
+export { isLoopback, type KnownToken, refuseOpenHost, TokenTable, tokenRefusal } from './tokens.ts';
+export { FileWatch } from './watch-files.ts';

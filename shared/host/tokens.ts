@@ -1,41 +1,84 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { OfframpError } from '../errors.ts';
+import type { Scope, TokenEntry } from './token-lines.ts';
 
-/** Says whether a bearer token is one of the server's. */
-export type TokenCheck = (token: string | undefined) => boolean;
+/** What is kept of a token: not the token. */
+export interface KnownToken extends Omit<TokenEntry, 'token'> {
+  /** Hex SHA-256 of the token: the same after the file was read again. */
+  readonly id: string;
+}
 
-const minTokenLength = 16;
-/** What a hello carries at most. */
-const maxTokenLength = 512;
+interface Row {
+  readonly hash: Buffer;
+  readonly known: KnownToken;
+}
+
+/** The tokens of a server, as hashes. */
+export class TokenTable {
+  readonly #rows: readonly Row[];
+
+  constructor(entries: readonly TokenEntry[]) {
+    this.#rows = entries.map(({ token, ...entry }) => {
+      const digest = hash(token);
+      return { hash: digest, known: { ...entry, id: digest.toString('hex') } };
+    });
+  }
+
+  get tokens(): readonly KnownToken[] {
+    return this.#rows.map(({ known }) => known);
+  }
+
+  /** Compares hashes of equal length and looks at every token, so that the time it takes tells nothing about them. */
+  find(token: string | undefined): KnownToken | undefined {
+    if (token === undefined) return undefined;
+    const given = hash(token);
+    let found: KnownToken | undefined;
+    for (const row of this.#rows) if (timingSafeEqual(row.hash, given)) found = row.known;
+    return found;
+  }
+
+  /**
+   * The token that was given, if it is known, holds at `epochMs` (milliseconds since 1970) and has the scope.
+   * @throws OfframpError UNAUTHORIZED, FORBIDDEN. The words begin with what carried it, such as `The hello`.
+   */
+  identify(token: string | undefined, scope: Scope, epochMs: number, carrier: string): KnownToken {
+    const known = this.find(token);
+    if (known === undefined) {
+      const got = token === undefined ? 'no token' : 'a token that is not known';
+      throw new OfframpError(
+        'UNAUTHORIZED',
+        `${carrier} carries ${got}; this server asks for one of its tokens`,
+      );
+    }
+    const refusal = tokenRefusal(known, scope, epochMs);
+    if (refusal !== undefined) throw refusal;
+    return known;
+  }
+}
+
+/** Why a token that is known may not be used for `scope` at `epochMs`: UNAUTHORIZED, FORBIDDEN; or `undefined`. */
+export function tokenRefusal(
+  known: Pick<KnownToken, 'name' | 'scopes' | 'expiresAtMs'>,
+  scope: Scope,
+  epochMs: number,
+): OfframpError | undefined {
+  const { name, expiresAtMs = Number.POSITIVE_INFINITY, scopes } = known;
+  if (epochMs >= expiresAtMs) return new OfframpError('UNAUTHORIZED', `The token '${name}' has expired`);
+  if (scopes.includes(scope)) return undefined;
+  const message = `The token '${name}' is for ${scopes.join(', ')}, this asks for ${scope}`;
+  return new OfframpError('FORBIDDEN', message);
+}
 
 /**
- * Builds the check over the configured tokens. Comparison is over hashes of equal length and looks at every token, so that
- * its time tells nothing about them. Without tokens everyone is let in, which only a loopback server may do.
- * @throws OfframpError CONFIG_INVALID for a token too short or too long, or for none on a host that others can reach.
+ * Refuses to let everyone in where others can reach the server.
+ * @throws OfframpError CONFIG_INVALID.
  */
-export function tokenCheck(tokens: readonly string[], host: string): TokenCheck {
-  if (tokens.length === 0) {
-    if (isLoopback(host)) return () => true;
-    throw new OfframpError(
-      'CONFIG_INVALID',
-      `Listening on ${host} lets others in: give it a token with --token-file, or listen on 127.0.0.1`,
-    );
-  }
-  const odd = tokens.find((token) => token.length < minTokenLength || token.length > maxTokenLength);
-  if (odd !== undefined) {
-    throw new OfframpError(
-      'CONFIG_INVALID',
-      `A token has ${odd.length} characters, expected ${minTokenLength} to ${maxTokenLength}`,
-    );
-  }
-  const known = tokens.map(hash);
-  return (token) => {
-    if (token === undefined) return false;
-    const given = hash(token);
-    let found = false;
-    for (const one of known) found = timingSafeEqual(one, given) || found;
-    return found;
-  };
+export function refuseOpenHost(host: string): void {
+  if (isLoopback(host)) return;
+  throw new OfframpError(
+    'CONFIG_INVALID',
+    `Listening on ${host} lets others in: give it a token with --token-file, or listen on 127.0.0.1`,
+  );
 }
 
 export function isLoopback(host: string): boolean {

@@ -49,6 +49,7 @@ const inferSchema = Type.Object(
     c: Type.Optional(count(64)),
     f: Type.Optional(Type.Enum(pictureFormats)),
     r: Type.Optional(Type.Integer({ minimum: 1, maximum: 4096 })),
+    p: Type.Optional(Type.Integer({ minimum: 1, maximum: 64 })),
     l: Type.Optional(
       Type.Array(Type.Integer({ minimum: 0, maximum: 2 ** 31 }), { minItems: 2, maxItems: 1024 }),
     ),
@@ -97,6 +98,8 @@ export interface InferRequest {
   readonly channels?: number;
   /** Milliseconds left for the answer, a duration and never a wall-clock time. */
   readonly budgetMs: number;
+  /** 1 is served first; the server's default when absent. */
+  readonly priority?: number;
   /** At cut 0: every row is a picture file of this format. Absent: raw pixels, uint8 [height, width, channels]. */
   readonly format?: PictureFormat;
   /** One codec stream (or, at cut 0, one image) per row. */
@@ -192,6 +195,7 @@ export function encodeInfer(request: InferRequest): Uint8Array<ArrayBuffer> {
   if (request.cut !== 1) header.c = request.cut;
   if (request.format !== undefined) header.f = request.format;
   if (request.channels !== undefined) header.r = request.channels;
+  if (request.priority !== undefined) header.p = request.priority;
   const [only, ...more] = request.rows;
   if (only !== undefined && more.length === 0) return encodeFrame('infer', request.id, header, only);
   header.l = request.rows.map((row) => row.length);
@@ -200,7 +204,7 @@ export function encodeInfer(request: InferRequest): Uint8Array<ArrayBuffer> {
 
 /** @throws OfframpError FRAME_INVALID when a field is off or the row lengths do not add up to the payload. */
 export function parseInfer(frame: Frame): InferRequest {
-  const { b, t, c, f, l, r } = parseInferHeader(frame.header);
+  const { b, t, c, f, l, p, r } = parseInferHeader(frame.header);
   const cut = c ?? 1;
   return {
     id: frame.id,
@@ -208,6 +212,7 @@ export function parseInfer(frame: Frame): InferRequest {
     cut,
     ...(r !== undefined && { channels: channelsAt(cut, r) }),
     budgetMs: t,
+    ...(p !== undefined && { priority: p }),
     ...(f !== undefined && { format: formatAt(cut, f) }),
     rows: splitRows(frame.payload, l),
   };

@@ -4,6 +4,7 @@ export {
   type Provider,
   providers,
   type Runner,
+  type RunnerProvider,
   type RunOutput,
   type SegmentGraph,
   type WarmRun,

@@ -1,3 +1,5 @@
+import type { OfframpError } from '../errors.ts';
+
 /** What a segment of a bundle looks like to the runtime: its graph and the tensors it must have. */
 export interface SegmentGraph {
   /** Names the graph within a runner, for instance `b-lenet-mnist/s0`. */
@@ -18,6 +20,8 @@ export interface GraphTensor {
 /** Execution providers of onnxruntime that we know how to ask for. */
 export const providers = ['cpu', 'webgpu', 'cuda'] as const;
 export type Provider = (typeof providers)[number];
+/** Where a runner's segments run: on an execution provider of this process, or on another server. */
+export type RunnerProvider = Provider | 'remote';
 
 /** One finished run: an output for each of the graph's, in its order, each with memory of its own. */
 export interface RunOutput {
@@ -28,10 +32,12 @@ export interface RunOutput {
 
 /** Runs segments somewhere that is not the calling thread. */
 export interface Runner {
-  /** The execution provider its sessions really got. */
-  readonly provider: Provider;
+  /** The execution provider its sessions really got, or that another server has them. */
+  readonly provider: RunnerProvider;
   /** Runs that proceed at the same time. */
   readonly parallel: number;
+  /** Why it can run nothing for now, though it may again by itself; absent while all is well. */
+  readonly problem?: OfframpError | undefined;
   /**
    * Runs `key` on `rows` images.
    * @param input uint8 [rows, ...shape]; its memory moves to the runner and is empty afterwards.
@@ -51,6 +57,8 @@ export interface WarmRun {
 
 /** A runner whose graphs may come and go while it runs others. */
 export interface LoadingRunner extends Runner {
+  /** What the graphs that it was started with took once they were warm. */
+  readonly warmRuns: readonly WarmRun[];
   /**
    * Loads graphs and warms them up, one thread after the other, so that the others work on. When it throws nothing has changed.
    * @throws OfframpError BUNDLE_FILE_CORRUPT, BUNDLE_GRAPH_MISMATCH, PROVIDER_UNAVAILABLE, RUNTIME_FAILED, RUNTIME_STOPPED.

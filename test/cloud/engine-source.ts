@@ -1,23 +1,27 @@
 import {
-  type BatcherLimits,
+  type BatchingBounds,
   Engine,
   type EngineObserver,
+  type Scheduler,
   type ServedBundle,
   type Work,
 } from '../../cloud/index.ts';
+import { batchingPolicies } from '../../cloud/policies.ts';
+import { fifo } from '../../cloud/scheduling/single-key.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { systemClock } from '../../shared/clock.ts';
 import type { OfframpError } from '../../shared/errors.ts';
 import type { InferResult } from '../../shared/protocol/index.ts';
 import type { Runner, RunOutput } from '../../shared/runtime/index.ts';
 
-export const limits: BatcherLimits = { maxBatchRows: 16, maxQueuedRows: 2000 };
+export const limits: BatchingBounds = { maxBatchRows: 16, maxQueuedRows: 2000 };
 
 /** Counts what the engine tells. */
 export class Tally implements EngineObserver {
   readonly batches: { readonly cut: number; readonly rows: number }[] = [];
   readonly exits: number[] = [];
   queued = 0;
+  depthCutRows = 0;
 
   onBatch(_bundle: string, cut: number, rows: number): void {
     this.batches.push({ cut, rows });
@@ -25,6 +29,10 @@ export class Tally implements EngineObserver {
 
   onRow(_bundle: string, exit: number): void {
     this.exits.push(exit);
+  }
+
+  onDepthCut(_bundle: string, rows: number): void {
+    this.depthCutRows += rows;
   }
 
   onQueued(): void {
@@ -39,10 +47,21 @@ export interface EngineAndTally {
 
 export function makeEngine(
   runner: Runner,
-  change: { readonly clock?: Clock; readonly limits?: BatcherLimits } = {},
+  change: {
+    readonly clock?: Clock;
+    readonly limits?: BatchingBounds;
+    readonly scheduler?: Scheduler;
+    readonly batching?: Record<string, unknown>;
+  } = {},
 ): EngineAndTally {
   const tally = new Tally();
-  return { engine: new Engine(runner, change.clock ?? systemClock, change.limits ?? limits, tally), tally };
+  const bounds = change.limits ?? limits;
+  const engine = new Engine({
+    ...{ runner, clock: change.clock ?? systemClock, limits: bounds, observer: tally },
+    scheduler: change.scheduler ?? fifo,
+    policyOf: batchingPolicies(change.batching ?? {}, bounds),
+  });
+  return { engine, tally };
 }
 
 /** What became of one request. Every call of a callback is kept, so that a second one shows. */
@@ -57,9 +76,15 @@ export interface Submitted extends Outcome {
   readonly drop: () => void;
 }
 
-export type Request = Pick<Work, 'served' | 'cut' | 'channels' | 'rows'> & { readonly budgetMs?: number };
+export type Request = Pick<Work, 'served' | 'cut' | 'channels' | 'rows' | 'priority'> & {
+  readonly budgetMs?: number;
+  readonly client?: string;
+};
 
-export function submit(engine: Engine, { budgetMs = 60_000, ...request }: Request): Submitted {
+export function submit(
+  engine: Engine,
+  { budgetMs = 60_000, client = 'one', ...request }: Request,
+): Submitted {
   const outcome: Outcome = { results: [], errors: [] };
   let settle: (outcome: Outcome) => void = () => {};
   const answered = new Promise<Outcome>((resolve) => {
@@ -67,7 +92,7 @@ export function submit(engine: Engine, { budgetMs = 60_000, ...request }: Reques
   });
   const drop = engine.submit({
     ...request,
-    budgetMs,
+    ...{ client, budgetMs },
     onResult: (result) => {
       outcome.results.push(result);
       settle(outcome);

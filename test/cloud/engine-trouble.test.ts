@@ -193,6 +193,7 @@ Trouble('one that expires while a batch is taken may make its caller drop the ot
   let told = 0;
   engine.submit({
     ...request(3, 10),
+    client: 'one',
     onResult: () => assert.unreachable(),
     onError: () => {
       told++;

@@ -60,7 +60,7 @@ function setting(change: Partial<DecoderLimits> = {}) {
     const results: Sent['results'] = [];
     const errors: OfframpError[] = [];
     const drop = decoder.submit({
-      ...{ served, cut: 0, rows: [png], format: 'png', sender: clock, budgetMs: 1000 },
+      ...{ served, cut: 0, rows: [png], format: 'png', client: 'one', budgetMs: 1000 },
       onResult: (result) => void results.push(result),
       onError: (error) => void errors.push(error),
       ...change,
@@ -91,8 +91,16 @@ const Order = suite('the order of decoding');
 
 Order('rows without a format go to the engine at once, as they are', () => {
   const { decoder, engineGot, dropped, held } = setting();
-  const work = { served, cut: 1, rows: [Uint8Array.of(1)], budgetMs: 9, onResult() {}, onError() {} };
-  const drop = decoder.submit({ ...work, sender: work });
+  const work = {
+    served,
+    client: 'one',
+    cut: 1,
+    rows: [Uint8Array.of(1)],
+    budgetMs: 9,
+    onResult() {},
+    onError() {},
+  };
+  const drop = decoder.submit(work);
   assert.is(engineGot[0]?.rows, work.rows);
   assert.equal([held.length, decoder.undecodedRows], [0, 0]);
   drop();
@@ -127,13 +135,12 @@ Order('a request of several pictures is handed over whole, in its order', async 
   assert.is(engineGot[0]?.rows.length, 3);
 });
 
-Order('senders take turns picture by picture, whatever one of them has sent before', async () => {
+Order('clients take turns picture by picture, whatever one of them has sent before', async () => {
   const { send, held } = setting({ maxDecodes: 1 });
-  const [greedy, honest] = [{}, {}];
-  send({ sender: greedy, rows: [marked(1), marked(2), marked(3)] });
-  send({ sender: greedy, rows: [marked(4)] });
-  send({ sender: honest, rows: [marked(100)] });
-  send({ sender: honest, rows: [marked(101)] });
+  send({ client: 'greedy', rows: [marked(1), marked(2), marked(3)] });
+  send({ client: 'greedy', rows: [marked(4)] });
+  send({ client: 'honest', rows: [marked(100)] });
+  send({ client: 'honest', rows: [marked(101)] });
   for (let index = 0; index < 6; index++) {
     held[index]?.finish();
     await settled();
@@ -200,7 +207,7 @@ Times('no budget at all is BUDGET_SPENT at once', () => {
 
 Times.run();
 
-const Drops = suite('senders that have gone');
+const Drops = suite('clients that have gone');
 
 Drops('a request that waits is forgotten', async () => {
   const { send, held, engineGot, decoder } = setting({ maxDecodes: 1 });

@@ -8,6 +8,7 @@ import {
   defaultCloudLimits,
   serveBundle,
 } from '../../cloud/index.ts';
+import { parseTokens } from '../../shared/host/index.ts';
 import {
   decodeFrame,
   encodeHello,
@@ -15,25 +16,30 @@ import {
   type Frame,
   subprotocol,
 } from '../../shared/protocol/index.ts';
+import type { Runner } from '../../shared/runtime/index.ts';
 import type { WorkerPool } from '../../shared/runtime/node/index.ts';
 import { until, within } from '../protocol/expect.ts';
 import { drawnImage, openRealBundle, segmentGraphs, startPool } from '../runtime/real-bundle.ts';
+import { HeldRunner } from './engine-source.ts';
 
 export const bundle = await openRealBundle();
 export const served = serveBundle(bundle);
 export const token = 'a-token-for-this-server';
 
-const servers = new Set<Running>();
+const servers = new Set<IdleServer>();
 const sockets = new Set<WebSocket>();
 
-export interface Running {
+export interface IdleServer {
   readonly server: CloudServer;
-  readonly pool: WorkerPool;
   /** Address for `ws`. */
   readonly wsUrl: string;
   /** A metric's value by its line without the value, such as `offramp_cloud_connections`. */
   metric(line: string): Promise<number>;
   stop(): Promise<void>;
+}
+
+export interface Running extends IdleServer {
+  readonly pool: WorkerPool;
 }
 
 /** Starts a real server with a real pool on a free port; `change` overrides its limits. */
@@ -42,24 +48,40 @@ export async function startServer(
   options: Partial<CloudOptions> = {},
 ): Promise<Running> {
   const pool = await startPool(segmentGraphs(bundle));
-  const limits = { ...defaultCloudLimits, drainMs: 1000, ...change };
-  const server = await CloudServer.start({
-    host: '127.0.0.1',
-    port: 0,
-    tokens: [token],
-    bundles: [served],
-    runner: pool,
-    limits,
-    version: 'test',
-    logger: pino({ level: 'silent' }),
-    ...options,
-  }).catch(async (thrown: unknown) => {
+  const running = await startOn(pool, () => pool.close(), change, options).catch(async (thrown: unknown) => {
     await pool.close();
     throw thrown;
   });
-  const running: Running = {
+  return Object.assign(running, { pool });
+}
+
+/** A real server that computes nothing, and so starts quickly: for what is decided before anything is computed. */
+export function startIdleServer(
+  change: Partial<CloudLimits> = {},
+  options: Partial<CloudOptions> = {},
+): Promise<IdleServer> {
+  return startOn(new HeldRunner(), async () => {}, change, options);
+}
+
+async function startOn(
+  runner: Runner,
+  close: () => Promise<void>,
+  change: Partial<CloudLimits>,
+  options: Partial<CloudOptions>,
+): Promise<IdleServer> {
+  const server = await CloudServer.start({
+    host: '127.0.0.1',
+    port: 0,
+    tokens: parseTokens(token, 'the test'),
+    bundles: [served],
+    runner,
+    limits: { ...defaultCloudLimits, drainMs: 1000, ...change },
+    version: 'test',
+    logger: pino({ level: 'silent' }),
+    ...options,
+  });
+  const running: IdleServer = {
     server,
-    pool,
     wsUrl: server.url.replace('http:', 'ws:'),
     async metric(line) {
       const text = await (await fetch(`${server.url}/metrics`)).text();
@@ -69,7 +91,7 @@ export async function startServer(
     async stop() {
       if (!servers.delete(running)) return;
       await server.drain();
-      await pool.close();
+      await close();
     },
   };
   servers.add(running);

@@ -4,6 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { WebSocket } from 'ws';
 import { CloudServer, defaultCloudLimits } from '../../cloud/index.ts';
+import type { TokenEntry } from '../../shared/host/index.ts';
 import {
   encodeHello,
   parseError,
@@ -221,7 +222,11 @@ Start('the server goes away at the end', async () => {
   assert.not(reached, 'it still listens');
 });
 
-async function startOn(change: { port?: number; host?: string; tokens?: string[] }): Promise<CloudServer> {
+async function startOn(change: {
+  port?: number;
+  host?: string;
+  tokens?: TokenEntry[];
+}): Promise<CloudServer> {
   unwanted = await CloudServer.start({
     host: '127.0.0.1',
     port: 0,

@@ -1,8 +1,16 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Session, type SessionHost, type SessionLimits, serveBundle, type Work } from '../../cloud/index.ts';
+import {
+  Clients,
+  Session,
+  type SessionHost,
+  type SessionLimits,
+  serveBundle,
+  type Work,
+} from '../../cloud/index.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { type ErrorCode, errorKind, OfframpError } from '../../shared/errors.ts';
+import { parseTokens } from '../../shared/host/index.ts';
 import {
   encodeFrame,
   encodeGoaway,
@@ -29,6 +37,7 @@ const limits: SessionLimits = {
   heartbeatMs: 5000,
   helloTimeoutMs: 3000,
   maxUnsentBytes: 1000,
+  requestsPerSecond: 1000,
 };
 
 interface Setting {
@@ -42,20 +51,26 @@ interface Setting {
 }
 
 /** A session over a transport in memory, before a real engine whose runs the test ends. */
-function setting(change: { readonly clock?: Clock } = {}): Setting {
+function setting(
+  change: { readonly clock?: Clock; readonly tokens?: string; readonly requestsPerSecond?: number } = {},
+): Setting {
   const clock = new VirtualClock();
   const runner = new HeldRunner();
   const engineLimits = { maxBatchRows: 4, maxQueuedRows: 8 };
   const { engine } = makeEngine(runner, { clock: change.clock ?? clock, limits: engineLimits });
   const refusals: string[] = [];
   const ready: string[] = [];
+  const tokens = parseTokens(change.tokens ?? token, 'the test');
+  const openScopes = ['infer'] as const;
+  const clients = new Clients({ tokens, openScopes, clock, epochMs: () => 0, onRows: () => {} });
   const host: SessionHost = {
     serverName: 'offramp/test',
     bundles: [served],
-    limits,
+    limits: { ...limits, ...(change.requestsPerSecond && { requestsPerSecond: change.requestsPerSecond }) },
     clock,
     load: () => engine.load,
-    authorised: (given) => given === token,
+    connection: 'connection 1',
+    authorise: (given) => clients.connect({ token: given }),
     submit: (work: Work) => engine.submit(work),
     onRefused: (code) => refusals.push(code),
     onReady: (agent) => ready.push(agent),
@@ -273,7 +288,7 @@ Requests('a full queue is BUSY and says when to come again', () => {
   made.session.onMessage(infer(1, { rows }));
   // Other connections fill the queue.
   for (let index = 0; index < 2; index++) {
-    made.engine.submit({ served, cut: 0, rows, budgetMs: 1000, onResult() {}, onError() {} });
+    made.engine.submit({ served, client: 'one', cut: 0, rows, budgetMs: 1000, onResult() {}, onError() {} });
   }
   made.session.onMessage(infer(2));
   refusedOnly(made, 2, 'BUSY');
@@ -321,6 +336,59 @@ Requests('a budget that ends while the request is read is answered all the same'
 });
 
 Requests.run();
+
+const Limits = suite('limits of requests');
+
+Limits(
+  'too many a second are refused one by one, with when to come again, and the connection goes on',
+  async () => {
+    const made = greeted({ requestsPerSecond: 2 });
+    const { session, transport, clock } = made;
+    for (const id of [1, 2]) session.onMessage(infer(id, { budgetMs: -1 }));
+    session.onMessage(infer(3));
+    const { lastFrame } = transport;
+    const error = lastFrame && parseError(lastFrame);
+    assert.equal([error?.id, error?.code, error?.retryAfterMs], [3, 'RATE_LIMITED', 500]);
+    clock.advance(500);
+    session.onMessage(infer(4));
+    await finish(made, 0);
+    assert.is(transport.lastFrame?.type, 'result');
+    assert.not(transport.closed);
+  },
+);
+
+Limits('what comes too fast is not even read', () => {
+  const made = greeted({ requestsPerSecond: 1 });
+  made.session.onMessage(infer(1, { budgetMs: 0 }));
+  made.session.onMessage(encodeFrame('infer', 2, { nonsense: true }));
+  const { lastFrame } = made.transport;
+  assert.is(lastFrame && parseError(lastFrame).code, 'RATE_LIMITED');
+});
+
+Limits('of the token hold before the engine is asked, and are free again with the answer', async () => {
+  const made = greeted({ tokens: `site-a ${token} in-flight 1` });
+  const { session, transport } = made;
+  const [welcome] = transport.frames;
+  assert.is(welcome && parseWelcome(welcome.header).credits, 1);
+  session.onMessage(infer(1));
+  session.onMessage(infer(2));
+  const { lastFrame } = transport;
+  assert.is(lastFrame && parseError(lastFrame).code, 'RATE_LIMITED');
+  await finish(made, 0);
+  session.onMessage(infer(3));
+  await finish(made, 1);
+  assert.is(transport.lastFrame?.id, 3);
+  assert.is(transport.lastFrame?.type, 'result');
+});
+
+Limits('a request that the engine refuses gives back what it took', () => {
+  const { session, transport } = greeted({ tokens: `site-a ${token} in-flight 1` });
+  for (const id of [1, 2, 3]) session.onMessage(infer(id, { cut: 40 }));
+  const codes = transport.frames.slice(1).map((frame) => parseError(frame).code);
+  assert.equal(codes, new Array(3).fill('CUT_UNSUPPORTED'));
+});
+
+Limits.run();
 
 const Ends = suite('the end of a connection');
 

@@ -14,7 +14,7 @@ function start(bundleFolders: readonly string[]) {
   return startCloud({
     host: '127.0.0.1',
     port: 0,
-    tokens: [],
+    tokens: { entries: [] },
     bundleFolders,
     providers: ['cpu'],
     workers: 1,

@@ -23,10 +23,10 @@ interface Accepted {
 /** The server's end of the next connection. */
 function accepted(): Promise<Accepted> {
   return new Promise((resolve) =>
-    server.once('connection', (socket) => {
+    server.once('connection', (socket, { socket: raw }) => {
       const ended = new Promise<number>((end) => {
-        const counts = { onReceived: () => {}, onRefused: () => {} };
-        attach(socket, { onMessage: () => {}, onClose: (code) => end(code) }, 60_000, counts);
+        const nothing = { onMessage: () => {}, onReceived: () => {}, onFault: () => {} };
+        attach(socket, raw, { ...nothing, onClose: (code) => end(code) }, 60_000);
       });
       resolve({ transport: wsTransport(socket), ended });
     }),

@@ -42,10 +42,19 @@ Options('has a section for every command, and for no other', () => {
   assert.equal(sections.sort(), [...commands].sort());
 });
 
+/** Options of a command and of those under it, each once. */
+function optionsOf(...command: readonly string[]): string[] {
+  const text = help(...command);
+  const own = listed(text, 'Options', /^ {2}(?:-\w, )?(--[a-z-]+)/gm);
+  const under = listed(text, 'Commands', /^ {2}([a-z]+) /gm).filter((name) => name !== 'help');
+  return [...new Set([...own, ...under.flatMap((name) => optionsOf(...command, name))])];
+}
+
 for (const command of commands) {
   Options(`has every option of offramp ${command}, and no other`, () => {
-    const options = listed(help(command), 'Options', /^ {2}(?:-\w, )?(--[a-z-]+)/gm);
-    const expected = options.filter((option) => option !== '--help').sort();
+    const expected = optionsOf(command)
+      .filter((option) => option !== '--help')
+      .sort();
     assert.equal(firstCells(sectionOf(command), 'option').sort(), expected);
   });
 }
@@ -73,6 +82,8 @@ const cloud = new CloudMetrics('cpu', {
   load: () => ({ queuedRows: 0, runningRows: 0 }),
   undecodedRows: () => 0,
   connections: () => 0,
+  clientConnections: () => new Map(),
+  tlsExpiresAtMs: () => undefined,
 });
 const edge = new EdgeMetrics({ connected: () => false, inFlight: () => 0, lateAnswers: () => 0 });
 

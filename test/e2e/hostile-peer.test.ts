@@ -4,22 +4,16 @@ import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { bundleTag, encodeFrame, encodeInfer, type FrameType } from '../../shared/protocol/index.ts';
-import {
-  classify,
-  countWays,
-  inLanes,
-  type JsonAnswer,
-  offloadingBundle,
-  type Reference,
-  references,
-  samples,
-} from './images.ts';
+import { assertCounted, count, honestStream, mebibytes, refusal, residentBytes } from './honest-stream.ts';
+import { classify, countWays, inLanes, offloadingBundle, references, samples } from './images.ts';
 import { type Closing, claimOf, describe, RawClient } from './raw-client.ts';
-import { cleanUp, metrics, note, type Server, sleep, startPair, waitUntil } from './support.ts';
+import { cleanUp, note, type Server, sleep, startPair, waitUntil } from './support.ts';
 
 const images = samples(100);
 const budgetMs = 5000;
 const silentPeers = 8;
+/** Everybody here has one address, the honest device too. What addresses are limited to is another test's. */
+const oneAddress = ['--max-connections-per-address', '100000', '--new-connections-per-second', '100000'];
 /** Above what an idle server and one under honest load differ by; what the attacks send is several times as much. */
 const maxGrowthBytes = 160 * 1024 * 1024;
 
@@ -154,7 +148,7 @@ async function neverRead(stage: Stage): Promise<void> {
   const question = peers[0]?.infer(63, [new Uint8Array(0)], 1000) ?? new Uint8Array(0);
   // Beneath ws: the kernel's buffers fill, then the server's.
   for (const peer of peers) peer.socket.pause();
-  const dropped = async () => (await metrics(stage.cloud.url)).get(refusal('SLOW_PEER')) ?? 0;
+  const dropped = () => count(stage.cloud, refusal('SLOW_PEER'));
   const before = await dropped();
   await waitUntil(
     async () => {
@@ -167,39 +161,6 @@ async function neverRead(stage: Stage): Promise<void> {
   for (const peer of peers) peer.socket.terminate();
 }
 
-function refusal(code: string): string {
-  return `offramp_cloud_refusals_total{code="${code}"}`;
-}
-
-async function residentBytes(cloud: Server): Promise<number> {
-  return (await metrics(cloud.url)).get('process_resident_memory_bytes') ?? 0;
-}
-
-/** An honest device that keeps asking; every answer is checked against its reference. */
-function honestStream(edge: Server, expected: readonly Reference[]): { stop(): Promise<JsonAnswer[]> } {
-  const answers: JsonAnswer[] = [];
-  let stopped = false;
-  let next = 0;
-  const running = inLanes(4, 4, async () => {
-    while (!stopped) {
-      const index = next++ % images.count;
-      const answer = await classify(edge, images.image(index), { budgetMs });
-      assert.not(answer.degraded, `image ${index}: ${answer.reason}`);
-      assert.is(answer.label, expected[index]?.label, `image ${index} has its own answer`);
-      answers.push(answer);
-      await sleep(5);
-    }
-  });
-  running.catch(() => {});
-  return {
-    async stop() {
-      stopped = true;
-      await running;
-      return answers;
-    },
-  };
-}
-
 const hostile = suite('hostile peers');
 hostile.after.each(cleanUp);
 
@@ -207,11 +168,11 @@ hostile(
   'cost an honest device nothing and the server no memory, and are counted by what they did',
   async () => {
     const folder = offloadingBundle();
-    const { cloud, edge } = await startPair(folder);
+    const { cloud, edge } = await startPair(folder, { cloudArgs: oneAddress });
     const stage: Stage = { cloud, edge, folder };
     const expected = await references(images, (image) => classify(edge, image, { budgetMs }));
     const before = await residentBytes(cloud);
-    const honest = honestStream(edge, expected);
+    const honest = honestStream(edge, images, expected);
     let largest = before;
     const watch = setInterval(() => {
       void residentBytes(cloud).then(
@@ -231,15 +192,15 @@ hostile(
         );
       }
       const release = await halfOpen(stage);
-      note(`halfOpen: ${(await metrics(cloud.url)).get('offramp_cloud_connections')} WebSockets open`);
+      note(`halfOpen: ${await count(cloud, 'offramp_cloud_connections')} WebSockets open`);
       await waitUntil(
-        async () => ((await metrics(cloud.url)).get(refusal('HELLO_TIMEOUT')) ?? 0) > 500,
+        async () => (await count(cloud, refusal('HELLO_TIMEOUT'))) > 500,
         'connections without a hello to be dropped',
         { everyMs: 200 },
       );
       release();
       await waitUntil(
-        async () => ((await metrics(cloud.url)).get('offramp_cloud_connections') ?? 0) === 1,
+        async () => (await count(cloud, 'offramp_cloud_connections')) === 1,
         'only the honest device to be left',
         { everyMs: 100 },
       );
@@ -267,17 +228,5 @@ hostile(
     assert.is(await cloud.stop(), 0, cloud.stderr());
   },
 );
-
-async function assertCounted(cloud: Server, codes: readonly string[]): Promise<void> {
-  const counts = await metrics(cloud.url);
-  const found = [...counts].filter(([name]) => name.startsWith('offramp_cloud_refusals_total'));
-  note(`refusals: ${found.map(([name, count]) => `${/"(.*)"/.exec(name)?.[1]} ${count}`).join(', ')}`);
-  const missing = codes.filter((code) => (counts.get(refusal(code)) ?? 0) === 0);
-  assert.equal(missing, [], 'every kind of refusal is counted');
-}
-
-function mebibytes(bytes: number): string {
-  return `${(bytes / 1024 / 1024).toFixed(0)} MiB`;
-}
 
 hostile.run();

@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { withoutSettings } from '../../scripts/config/variables.ts';
 
 export const projectFolder = fileURLToPath(new URL('../..', import.meta.url));
 export const committedBundle = join(projectFolder, 'models', 'b-lenet-mnist');
@@ -39,7 +40,7 @@ export interface CommandResult {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Tokens of the machine the tests run on must not decide what they find. */
+/** Tokens and settings of the machine the tests run on must not decide what they find. */
 const neutral: Environment = {
   OFFRAMP_CLOUD_TOKEN: undefined,
   OFFRAMP_EDGE_TOKEN: undefined,
@@ -61,7 +62,7 @@ export function startCommand(
     cwd: projectFolder,
     detached: group === 'own',
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, ...neutral, ...env },
+    env: { ...withoutSettings(process.env), ...neutral, ...env },
   });
   let stdout = '';
   let stderr = '';

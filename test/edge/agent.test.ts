@@ -149,6 +149,16 @@ Device.run();
 
 const Cloud = suite('answers of the cloud');
 
+Cloud('a priority goes with every request', async () => {
+  const { asked, link } = answering(0);
+  await agentWith({ bundle: unsure, cloud: link, priority: 2 }).classify(image);
+  await agentWith({ bundle: unsure, cloud: link }).classify(image);
+  assert.equal(
+    asked.map(({ priority }) => priority),
+    [2, undefined],
+  );
+});
+
 Cloud('an answer whose depth was cut in the cloud is its answer, degraded, and says why', async () => {
   const { link } = answering(0, { depthCut: [0] });
   const answer = await agentWith({ bundle: unsure, cloud: link }).classify(image);

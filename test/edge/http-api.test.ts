@@ -8,7 +8,7 @@ import { httpApi } from '../../edge/daemon/http-api.ts';
 import { EdgeMetrics } from '../../edge/daemon/metrics.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { OfframpError } from '../../shared/errors.ts';
-import { httpAdmission } from '../../shared/host/index.ts';
+import { httpAdmission, parseTokens } from '../../shared/host/index.ts';
 import type { Runner } from '../../shared/runtime/index.ts';
 import {
   drawnImage,
@@ -310,7 +310,7 @@ Offloading('say so, and why', async () => {
 Offloading.run();
 
 const Auth = suite('tokens');
-const guarded = apiWith({}, { admit: httpAdmission([token], '0.0.0.0') });
+const guarded = apiWith({}, { admit: httpAdmission(parseTokens(token, 'the test'), '0.0.0.0') });
 const bearer = { authorization: `Bearer ${token}` };
 
 Auth('without tokens a page of a stranger is refused by its Origin or its Host, health is not', async () => {
@@ -382,7 +382,7 @@ Auth('no way to write the same path gets around them', async () => {
 });
 
 Auth('nor does the absolute form of a request line', async () => {
-  const app = apiWith({}, { admit: httpAdmission([token], '0.0.0.0') });
+  const app = apiWith({}, { admit: httpAdmission(parseTokens(token, 'the test'), '0.0.0.0') });
   const { port } = new URL(await app.listen({ host: '127.0.0.1', port: 0 }));
   const socket = connect(Number(port), '127.0.0.1');
   socket.write('GET http://daemon/v1/status HTTP/1.1\r\nHost: daemon\r\nConnection: close\r\n\r\n');

@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 // The one test that joins both rooms without a network between them.
-import { Session, type SessionLimits, serveBundle, type Work } from '../../cloud/index.ts';
+import { Clients, Session, type SessionLimits, serveBundle, type Work } from '../../cloud/index.ts';
 import { Uplink } from '../../edge/agent/index.ts';
 import { join, MemoryTransport } from '../protocol/memory-transport.ts';
 import { openRealBundle } from '../runtime/real-bundle.ts';
@@ -17,6 +17,7 @@ const limits: SessionLimits = {
   heartbeatMs: 5000,
   helloTimeoutMs: 3000,
   maxUnsentBytes: 100_000,
+  requestsPerSecond: 1000,
 };
 
 /** Device and server, each with its real protocol code; work stops at the server until the test answers it. */
@@ -24,17 +25,20 @@ function joined(): { uplink: Uplink; clock: VirtualClock; work: Work[]; refusals
   const clock = new VirtualClock();
   const work: Work[] = [];
   const refusals: string[] = [];
+  const open = { tokens: [], openScopes: ['infer'] as const, epochMs: () => 0, onRows: () => {} };
+  const clients = new Clients({ ...open, clock });
   const uplink = new Uplink({
     dial: (events) => {
       const [near, far] = [new MemoryTransport(), new MemoryTransport()];
       const session = new Session(
         {
           serverName: 'offramp/test',
+          connection: 'connection 1',
           bundles: [served],
           limits,
           clock,
           load: () => ({ queuedRows: 0, runningRows: 0 }),
-          authorised: () => true,
+          authorise: (token) => clients.connect({ token }),
           submit: (one) => {
             work.push(one);
             return () => {};

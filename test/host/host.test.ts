@@ -4,67 +4,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { bundleFolder, isLoopback, listenError, tokenCheck } from '../../shared/host/index.ts';
+import { bundleFolder, isLoopback, listenError, refuseOpenHost } from '../../shared/host/index.ts';
 import { rejectsCode, throwsCode } from '../protocol/expect.ts';
 
-const Tokens = suite('tokens');
-const first = 'first-token-of-16';
-const second = 'second-token-of-some-length';
+const Open = suite('a server without tokens');
 
-Tokens('lets in exactly those that know a token', () => {
-  const check = tokenCheck([first, second], '0.0.0.0');
-  assert.ok(check(first));
-  assert.ok(check(second));
-  const others = [undefined, '', 'x', first.slice(1), `${first} `, first.toUpperCase(), `${first}${second}`];
-  for (const token of others) assert.not(check(token), `let in ${token}`);
+Open('is for a loopback address', () => {
+  for (const host of ['127.0.0.1', '::1', 'localhost']) refuseOpenHost(host);
 });
 
-Tokens('a token of any letters and any length is compared whole', () => {
-  const long = 'ü€😀'.repeat(128);
-  assert.is(long.length, 512);
-  const check = tokenCheck([long], '0.0.0.0');
-  assert.ok(check(long));
-  assert.not(check(long.slice(0, -1)));
-});
-
-Tokens('a token below 16 characters is CONFIG_INVALID and is not repeated in the message', () => {
-  const short = 'only-15-letters';
-  assert.is(short.length, 15);
-  for (const host of ['127.0.0.1', '0.0.0.0']) {
-    assert.throws(
-      () => tokenCheck([first, short], host),
-      (error: Error) => !error.message.includes(short),
-    );
-    throwsCode(() => tokenCheck([first, short], host), 'CONFIG_INVALID', '15');
-    throwsCode(() => tokenCheck([''], host), 'CONFIG_INVALID', '0 characters');
-  }
-});
-
-Tokens('a token longer than a hello can carry is CONFIG_INVALID', () => {
-  throwsCode(() => tokenCheck(['t'.repeat(513)], '127.0.0.1'), 'CONFIG_INVALID', '513');
-});
-
-Tokens('without tokens a loopback server lets everyone in', () => {
-  for (const host of ['127.0.0.1', '::1', 'localhost']) {
-    const check = tokenCheck([], host);
-    assert.ok(check(undefined));
-    assert.ok(check('anything'));
-  }
-});
-
-Tokens('without tokens a server that others reach does not start', () => {
+Open('does not start where others reach it', () => {
   for (const host of ['0.0.0.0', '::', '192.168.1.1', 'example.org', '']) {
-    throwsCode(() => tokenCheck([], host), 'CONFIG_INVALID', '--token-file');
+    throwsCode(() => refuseOpenHost(host), 'CONFIG_INVALID', '--token-file');
   }
 });
 
-Tokens('tokens hold on loopback too', () => {
-  const check = tokenCheck([first], '127.0.0.1');
-  assert.not(check(undefined));
-  assert.ok(check(first));
-});
-
-Tokens.run();
+Open.run();
 
 const Loopback = suite('loopback');
 

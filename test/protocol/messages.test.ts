@@ -197,6 +197,12 @@ Infer('a row of four channels has these bytes', () => {
   assert.equal(parseInfer(decodeFrame(bytes(rateHex))), rated);
 });
 
+Infer('a priority travels as p, and none as nothing', () => {
+  const frame = decodeFrame(encodeInfer({ ...one, priority: 3 }));
+  assert.is(parseInfer(frame).priority, 3);
+  assert.not('priority' in parseInfer(decodeFrame(encodeInfer(one))));
+});
+
 Infer('a rate of up to 127 channels costs no byte more, with a budget of up to 65,535 ms', () => {
   const message = { ...one, bundleTag: 0xffff_ffff, budgetMs: 65_535, rows: [new Uint8Array(5)] };
   assert.is(encodeInfer({ ...message, channels: 127 }).length, encodeInfer(message).length);
@@ -237,6 +243,8 @@ const badInfers: readonly [name: string, header: Record<string, unknown>][] = [
   ['a BigInt tag', { b: 2n ** 60n, t: 1 }],
   ['cut 65', { b: 1, t: 1, c: 65 }],
   ['cut 0.5', { b: 1, t: 1, c: 0.5 }],
+  ['priority 0', { b: 1, t: 1, p: 0 }],
+  ['priority 65', { b: 1, t: 1, p: 65 }],
   ['a rate of 0 channels', { b: 1, t: 1, r: 0 }],
   ['a rate of 4097 channels', { b: 1, t: 1, r: 4097 }],
   ['a rate of 1.5 channels', { b: 1, t: 1, r: 1.5 }],

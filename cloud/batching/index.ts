@@ -1,0 +1,12 @@
+export { Batcher, type BatcherLimits } from './batcher.ts';
+export { DurationModel, type WarmUpBatch } from './duration-model.ts';
+export { LaneQueue, type OnExpired } from './lane-queue.ts';
+export {
+  type BatchingBounds,
+  type BatchingPolicy,
+  batchingSchema,
+  parseBatchingPolicy,
+  priorityLevel,
+  type QueuePolicy,
+} from './policy.ts';
+export type { Batch, Choice, Costs, LaneView, Scheduler, Ticket, Waiting } from './types.ts';

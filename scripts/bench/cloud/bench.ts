@@ -1,0 +1,158 @@
+import { type Bundle, openBundle } from '../../../shared/bundle/index.ts';
+import { bundleFolder } from '../../../shared/host/index.ts';
+import { segmentGraph, segmentKey } from '../../../shared/runtime/index.ts';
+import { WorkerPool } from '../../../shared/runtime/node/index.ts';
+import { seededRandom } from '../../calibrate/random.ts';
+import type { StageProgress } from '../../output.ts';
+import { spawnServer } from '../../processes.ts';
+import { BenchClient } from './client.ts';
+import { bestDirectRate, type DirectOptions, type DirectRate, directRate } from './direct.ts';
+import { closedLoop, type LoadOptions, type OpenLoopServed, openLoop, type Served } from './loads.ts';
+import { type RealRows, realRows } from './rows.ts';
+
+export interface CloudBenchOptions {
+  readonly bundleFolder: string;
+  readonly dataFolder: string;
+  readonly connections: number;
+  readonly workers: number;
+  readonly threads: number;
+  readonly maxBatchRows: number;
+  readonly budgetMs: number;
+  /** Length of every measurement. */
+  readonly seconds: number;
+  /** Times that direct runs and the server take turns. */
+  readonly rounds: number;
+  readonly seed: number;
+  readonly onProgress: StageProgress<CloudBenchStage>;
+}
+
+export type CloudBenchStage = 'direct' | 'served' | 'single' | 'open';
+
+/** One turn: the segment by itself and behind the server, one right after the other. */
+export interface Round {
+  readonly direct: DirectRate;
+  readonly served: Served;
+  readonly ratio: number;
+}
+
+export interface CloudBench {
+  readonly bundle: string;
+  readonly digest: string;
+  /** The last cut: a single segment lies behind it, which every row goes through. */
+  readonly cut: number;
+  readonly rounds: readonly Round[];
+  /** Median over the rounds of served over direct rows a second. */
+  readonly ratio: number;
+  /** The same server made to run every request by itself. */
+  readonly single: Served;
+  readonly openLoop: readonly OpenLoopServed[];
+  /** Goodput at the highest load offered, over the best of all loads. */
+  readonly goodputKept: number;
+}
+
+const batchSizes = [1, 2, 4, 8, 16, 24, 32, 48, 64, 128];
+/** Offered load as shares of the capacity found in a closed loop. */
+const loadShares = [0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5];
+const rowCount = 256;
+
+/** Measures a real server process against the same segment run with nothing around it. */
+export async function benchCloud(options: CloudBenchOptions): Promise<CloudBench> {
+  const bundle = await openBundle(bundleFolder(options.bundleFolder));
+  const cut = bundle.manifest.segments.length - 1;
+  const rows = await realRows(bundle, cut, options.dataFolder, rowCount);
+  const rounds = await measureRounds(bundle, cut, rows, options);
+  options.onProgress('single', 0, 1);
+  const single = await onServer(bundle, cut, rows, { ...options, maxBatchRows: 1 }, closedLoop);
+  const capacity = Math.max(...rounds.map(({ served }) => served.rowsPerSecond));
+  const open = await onServer(bundle, cut, rows, options, (load) => sweep(load, capacity, options));
+  const goodputs = open.map(({ goodputRowsPerSecond }) => goodputRowsPerSecond);
+  return {
+    bundle: bundle.manifest.id,
+    digest: bundle.digest,
+    cut,
+    rounds,
+    ratio: median(rounds.map(({ ratio }) => ratio)),
+    single,
+    openLoop: open,
+    goodputKept: (goodputs.at(-1) ?? 0) / Math.max(...goodputs),
+  };
+}
+
+async function measureRounds(
+  bundle: Bundle,
+  cut: number,
+  rows: RealRows,
+  options: CloudBenchOptions,
+): Promise<Round[]> {
+  const { workers, threads, seconds } = options;
+  const runner = await WorkerPool.start({
+    ...{ graphs: [segmentGraph(bundle, cut)], workers, threadsPerWorker: threads, providers: ['cpu'] },
+    maxQueuedRuns: workers,
+  });
+  try {
+    const direct: DirectOptions = {
+      ...{ runner, key: segmentKey(bundle.manifest.id, cut), codes: rows.codes, seconds },
+    };
+    const sizes = batchSizes.filter((size) => size <= options.maxBatchRows);
+    options.onProgress('direct', 0, options.rounds);
+    const { batchRows } = await bestDirectRate({ ...direct, seconds: seconds / 4 }, sizes);
+    const rounds: Round[] = [];
+    await onServer(bundle, cut, rows, options, async (load) => {
+      await closedLoop({ ...load, seconds: Math.min(1, seconds) });
+      for (let round = 0; round < options.rounds; round++) {
+        const alone = await directRate(direct, batchRows);
+        const served = await closedLoop(load);
+        rounds.push({ direct: alone, served, ratio: served.rowsPerSecond / alone.rowsPerSecond });
+        options.onProgress('served', round + 1, options.rounds);
+      }
+    });
+    return rounds;
+  } finally {
+    await runner.close();
+  }
+}
+
+async function sweep(
+  load: LoadOptions,
+  capacity: number,
+  { seed, onProgress }: CloudBenchOptions,
+): Promise<OpenLoopServed[]> {
+  const random = seededRandom(seed);
+  const points: OpenLoopServed[] = [];
+  for (const share of loadShares) {
+    points.push(await openLoop(load, share * capacity, random));
+    onProgress('open', points.length, loadShares.length);
+  }
+  return points;
+}
+
+/** Starts a server with these settings, connects to it, and stops it when `work` is done. */
+async function onServer<T>(
+  bundle: Bundle,
+  cut: number,
+  { streams }: RealRows,
+  options: CloudBenchOptions,
+  work: (load: LoadOptions) => Promise<T>,
+): Promise<T> {
+  const { workers, threads, maxBatchRows, connections, seconds, budgetMs } = options;
+  const args = ['cloud', '--port', '0', '--log-level', 'error', '--bundle', options.bundleFolder];
+  const sizes = { '--workers': workers, '--threads': threads, '--max-batch-rows': maxBatchRows };
+  const flags = Object.entries(sizes).flatMap(([flag, value]) => [flag, String(value)]);
+  const server = await spawnServer([...args, ...flags], { stderr: 'inherit' });
+  try {
+    const clients: BenchClient[] = [];
+    for (let index = 0; index < connections; index++) {
+      clients.push(await BenchClient.connect(server.url, bundle, cut));
+    }
+    const result = await work({ clients, streams, seconds, budgetMs });
+    await Promise.all(clients.map((client) => client.close()));
+    return result;
+  } finally {
+    await server.stop();
+  }
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}

@@ -1,0 +1,125 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { exitModes } from '../bench/scheduler/service.ts';
+import { RepeatableOption, wholeNumber } from '../options.ts';
+import { examples } from './examples.ts';
+
+export function defineBench(): Command {
+  // Before the subcommands, which take it over from here.
+  const command = new Command('bench').exitOverride();
+  command
+    .description('Measure parts of the cloud tier by themselves.')
+    .addHelpText(
+      'before',
+      examples(
+        'offramp bench scheduler',
+        'offramp bench cloud --data ../data',
+        'npm run -s bench -- scheduler --json',
+      ),
+    );
+  addScheduler(command);
+  addCloud(command);
+  return command;
+}
+
+const loads = Array.from({ length: 15 }, (_, index) => (index + 1) / 10);
+
+function addScheduler(command: Command): void {
+  command
+    .command('scheduler')
+    .description("Compare schedulers on EdgeServing's workload, on a virtual clock with times measured here.")
+    .addHelpText(
+      'before',
+      examples(
+        'offramp bench scheduler',
+        'offramp bench scheduler --exits time --save-profile profile.json --json',
+        'offramp bench scheduler --profile profile.json --loads 0.5,1,1.5 --slo 20 --plot ./charts',
+      ),
+    )
+    .addOption(
+      new RepeatableOption('--bundle <id or folder>', 'bundle to serve, may be repeated (default: all)'),
+    )
+    .option('--cut <number>', 'segments on the device', wholeNumber(0, 64), 0)
+    .option('--passes <number>', 'times each bundle and batch size is timed', wholeNumber(1, 10_000), 100)
+    .option('--max-batch-rows <number>', 'rows of the largest batch (default: 10)', wholeNumber(1, 64))
+    .addOption(
+      new Option('--profile <file>', 'read the times from a file, measure nothing').conflicts([
+        'bundle',
+        'cut',
+        'passes',
+        'saveProfile',
+      ]),
+    )
+    .option('--save-profile <file>', 'write the times to a file')
+    .addOption(
+      new Option(
+        '--exits <mode>',
+        'confidence: a row leaves at the first exit that is sure; time: with its batch',
+      )
+        .choices(exitModes)
+        .default('confidence'),
+    )
+    .addOption(
+      new Option('--loads <list>', 'arrival rates, 1 keeps full batches to the final exit busy')
+        .argParser(positiveNumbers)
+        .default(loads, '0.1,0.2 to 1.5'),
+    )
+    .option(
+      '--slo <list>',
+      "deadlines in milliseconds (default: three in EdgeServing's proportions)",
+      positiveNumbers,
+    )
+    .option('--seconds <number>', 'virtual time of a run', wholeNumber(1, 3600), 20)
+    .option('--seed <number>', 'first seed', wholeNumber(0, 2 ** 31), 666_666)
+    .option(
+      '--seeds <number>',
+      'runs of every load point, each with a seed of its own',
+      wholeNumber(1, 1000),
+      5,
+    )
+    .option('--executors <number>', 'batches that run at the same time', wholeNumber(1, 64), 1)
+    .option('--plot <folder>', 'write charts over the load as SVG')
+    .option('--json', 'print JSON')
+    .action(async (options) => {
+      const { benchSchedulerCommand } = await import('../commands/bench-scheduler.ts');
+      await benchSchedulerCommand(options);
+    });
+}
+
+function addCloud(command: Command): void {
+  command
+    .command('cloud')
+    .description('Measure a real server against the same segment run with nothing around it.')
+    .addHelpText(
+      'before',
+      examples(
+        'offramp bench cloud --data ../data',
+        'offramp bench cloud --bundle b-alexnet-cifar10 --data ../data --json',
+      ),
+    )
+    .option('--bundle <id or folder>', 'bundle to serve', 'b-resnet-cifar10')
+    .option('--data <folder>', 'folder of the data sets (or OFFRAMP_DATA)')
+    .option('--connections <number>', 'devices, each with one row under way', wholeNumber(1, 10_000), 64)
+    .option('--workers <number>', 'inference threads', wholeNumber(1, 64), 1)
+    .option('--threads <number>', 'threads inside each', wholeNumber(1, 256), 1)
+    .option('--max-batch-rows <number>', 'rows of the largest batch', wholeNumber(1, 1024), 64)
+    .option('--budget-ms <number>', 'time for an answer', wholeNumber(1, 600_000), 500)
+    .option('--seconds <number>', 'length of every measurement', wholeNumber(1, 600), 4)
+    .option(
+      '--rounds <number>',
+      'times that the segment alone and the server take turns',
+      wholeNumber(1, 100),
+      3,
+    )
+    .option('--seed <number>', 'of the arrivals', wholeNumber(0, 2 ** 31), 1)
+    .option('--json', 'print JSON')
+    .action(async (options) => {
+      const { benchCloudCommand } = await import('../commands/bench-cloud.ts');
+      await benchCloudCommand(options);
+    });
+}
+
+function positiveNumbers(text: string): number[] {
+  const values = text.split(',').map(Number);
+  if (values.every((value) => Number.isFinite(value) && value > 0)) return values;
+  throw new InvalidArgumentError('Expected numbers above 0, separated by commas.');
+}

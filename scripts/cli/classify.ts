@@ -1,0 +1,31 @@
+import { Command } from 'commander';
+import { resizeOption, wholeNumber } from '../options.ts';
+import { defaultBundle } from '../project.ts';
+import { addCloudTlsOptions } from './access.ts';
+import { examples } from './examples.ts';
+
+export function defineClassify(): Command {
+  const command = new Command('classify')
+    .description('Classify picture files (PNG, JPEG, WebP), here or with the help of a cloud server.')
+    .addHelpText(
+      'before',
+      examples('offramp classify digit.png', 'offramp classify --cloud ws://127.0.0.1:8470 --json *.png'),
+    )
+    .argument('<files...>', 'picture files')
+    .option('--bundle <id or folder>', 'bundle to run', defaultBundle)
+    .option('--cloud <url>', 'ws: or wss: address of the cloud server')
+    .option('--cloud-token-file <file>', "file with the cloud server's token (or OFFRAMP_CLOUD_TOKEN)");
+  return addCloudTlsOptions(command)
+    .option(
+      '--cut <number>',
+      'segments to run here, 0 sends the image (default: 1 with a cloud, all without)',
+      wholeNumber(0, 64),
+    )
+    .option('--budget-ms <number>', 'time for each answer', wholeNumber(1, 600_000), 2000)
+    .addOption(resizeOption())
+    .option('--json', 'print JSON')
+    .action(async (files, options) => {
+      const { classifyCommand } = await import('../commands/classify.ts');
+      await classifyCommand(files, options);
+    });
+}

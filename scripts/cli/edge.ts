@@ -1,0 +1,65 @@
+import type { EdgeCommandOptions } from '../commands/edge.ts';
+import { ConfiguredCommand } from '../config/index.ts';
+import { channels, logLevelOption, port, resizeOption, wholeNumber } from '../options.ts';
+import { defaultBundle, defaultEdgePort } from '../project.ts';
+import { addCloudTlsOptions } from './access.ts';
+import { examples } from './examples.ts';
+
+export function defineEdge(): ConfiguredCommand {
+  const command = new ConfiguredCommand('edge')
+    .description('Run the edge agent daemon: answers images on a local HTTP API.')
+    .addHelpText(
+      'before',
+      examples(
+        'offramp edge --cloud ws://127.0.0.1:8470',
+        'curl --data-binary @digit.png -H content-type:image/png http://127.0.0.1:8471/v1/classify',
+        'offramp edge   # stands alone, no cloud',
+        'offramp edge --config edge.json --print-config',
+      ),
+    )
+    .option('--host <address>', 'address to listen on; any but loopback needs a token', '127.0.0.1')
+    .option('--port <number>', 'port to listen on, 0 for any', port, defaultEdgePort)
+    .option('--bundle <id or folder>', 'bundle to run', defaultBundle)
+    .option('--cloud <url>', 'ws: or wss: address of the cloud server')
+    .option(
+      '--cut <number>',
+      'segments to run here, 0 sends the image (default: 1 with a cloud, all without)',
+      wholeNumber(0, 64),
+    )
+    .option('--rate <channels>', 'channels of the codes to send, one of the rates of the cut', channels)
+    .option(
+      '--priority <level>',
+      "at the server, 1 is served first (default: the server's)",
+      wholeNumber(1, 64),
+    )
+    .option(
+      '--budget-ms <number>',
+      'time for an answer unless the request says otherwise',
+      wholeNumber(1, 600_000),
+      500,
+    )
+    .addOption(resizeOption())
+    .option('--workers <number>', 'inference threads', wholeNumber(1, 64), 1)
+    .option('--threads <number>', 'threads inside each', wholeNumber(1, 256), 1)
+    .option(
+      '--max-in-flight <number>',
+      'images under way before more are refused',
+      wholeNumber(1, 65_536),
+      256,
+    )
+    .option(
+      '--token-file <file>',
+      "bearer tokens of the daemon's own API, one a line (or OFFRAMP_EDGE_TOKEN)",
+    )
+    .option('--cloud-token-file <file>', "file with the cloud server's token (or OFFRAMP_CLOUD_TOKEN)");
+  return addCloudTlsOptions(command)
+    .addOption(logLevelOption())
+    .option('--json', 'say where it listens as JSON')
+    .addConfigOptions()
+    .addSecret({ name: 'token', variable: 'OFFRAMP_EDGE_TOKEN', file: 'tokenFile' })
+    .addSecret({ name: 'cloudToken', variable: 'OFFRAMP_CLOUD_TOKEN', file: 'cloudTokenFile' })
+    .serve(async (options: EdgeCommandOptions) => {
+      const { edgeCommand } = await import('../commands/edge.ts');
+      await edgeCommand(options);
+    });
+}
