@@ -69,7 +69,8 @@ Wire('a part of a larger array is sent without what is around it', async () => {
 
 Wire('any tensors of any sizes come back as they went', async () => {
   const client = clientOf(await serveHttp(echo));
-  const floats = fc.float32Array({ maxLength: 3000 });
+  // A NaN comes back as it went, but is equal to nothing.
+  const floats = fc.float32Array({ maxLength: 3000, noNaN: true });
   const bytes = fc.uint8Array({ maxLength: 3000 });
   await fc.assert(
     fc.asyncProperty(floats, bytes, fc.string(), async (fp32, uint8, id) => {
