@@ -1,8 +1,10 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, Server as TlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { Clock } from '../shared/clock.ts';
 import { type ErrorCode, OfframpError } from '../shared/errors.ts';
+import { RateBucket } from '../shared/host/index.ts';
 import { minTlsVersion, type TlsMaterial } from './tls.ts';
 
 export interface ListenerLimits {
@@ -12,12 +14,15 @@ export interface ListenerLimits {
   readonly headersTimeoutMs: number;
   /** From its first byte to the end of a request. */
   readonly requestTimeoutMs: number;
+  /** Of one connection, over time; after a pause a second's worth at once. */
+  readonly requestsPerSecond: number;
   /** Silence on a socket while a response is sent or waited for. */
   readonly idleTimeoutMs: number;
 }
 
 export interface ListenerOptions {
   readonly limits: ListenerLimits;
+  readonly clock: Clock;
   readonly tls: TlsMaterial | undefined;
   /** Looks at every TCP connection first; what it refuses costs no parser and no handshake. */
   readonly door: (socket: Socket) => OfframpError | undefined;
@@ -59,11 +64,11 @@ export class Listener {
       keepAliveTimeout: keepAliveTimeoutMs,
       connectionsCheckingInterval: checkEveryMs,
     };
-    const inTurn = this.#limitPipelining(handler);
+    const limited = this.#limitRequests(handler);
     const server =
       this.#tls === undefined
-        ? createServer(http, inTurn)
-        : createTlsServer({ ...http, ...tlsOptions(this.#tls), handshakeTimeout: headersTimeoutMs }, inTurn);
+        ? createServer(http, limited)
+        : createTlsServer({ ...http, ...tlsOptions(this.#tls), handshakeTimeout: headersTimeoutMs }, limited);
     server.setTimeout(idleTimeoutMs, (socket) => {
       // Without anything to read for it, it has only kept its connection too long.
       if (socket.writableLength > 0) onRefused('SLOW_PEER', socket.remoteAddress);
@@ -90,21 +95,32 @@ export class Listener {
     }
   }
 
-  /** Node reads all requests of a packet before it looks at how much waits to be written. */
-  #limitPipelining(handler: RequestListener): RequestListener {
-    const waiting = new WeakMap<Socket, number>();
+  /** Bounds how fast requests come on one connection, and how many are ahead of their responses. */
+  #limitRequests(handler: RequestListener): RequestListener {
+    const { limits, clock, onRefused } = this.#options;
+    const rate = { perSecond: limits.requestsPerSecond, burst: limits.requestsPerSecond };
+    const sockets = new WeakMap<Socket, { waiting: number; readonly requests: RateBucket }>();
     return (request, response) => {
       const { socket } = request;
+      // Node reads all requests of a packet, whatever becomes of the first.
       if (socket.destroyed) return;
-      const own = (waiting.get(socket) ?? 0) + 1;
-      if (own > maxPipelined) {
-        this.#options.onRefused('RATE_LIMITED', socket.remoteAddress);
+      const own = sockets.get(socket) ?? { waiting: 0, requests: new RateBucket(rate, clock.now()) };
+      sockets.set(socket, own);
+      const waitMs = own.requests.take(1, clock.now());
+      if (own.waiting >= maxPipelined || waitMs > 0) onRefused('RATE_LIMITED', socket.remoteAddress);
+      if (own.waiting >= maxPipelined) {
         socket.destroy();
         return;
       }
-      waiting.set(socket, own);
-      response.once('close', () => waiting.set(socket, (waiting.get(socket) ?? 1) - 1));
-      handler(request, response);
+      own.waiting++;
+      response.once('close', () => {
+        own.waiting--;
+      });
+      if (waitMs === 0) handler(request, response);
+      else {
+        const message = `More than ${rate.perSecond} requests a second on this connection`;
+        refuse(response, new OfframpError('RATE_LIMITED', message, { retryAfterMs: waitMs }));
+      }
     };
   }
 
@@ -131,15 +147,31 @@ function tlsOptions({ cert, key, clientCa }: TlsMaterial) {
   return { cert, key, minVersion: minTlsVersion, ...client } as const;
 }
 
+/** Answers a request that has not reached its route. */
+function refuse(response: ServerResponse, error: OfframpError): void {
+  response.writeHead(error.httpStatus, { 'content-type': 'application/json', ...retryAfter(error) });
+  response.end(bodyOf(error));
+}
+
 /** Answers a refused socket over HTTP and ends it, whether or not the other side does. */
 export function endWithRefusal(socket: Duplex, error: OfframpError): void {
   // Nobody reads from it any more, so that its other end closing would never be seen.
   socket.once('finish', () => socket.destroy());
-  const { code, message, httpStatus, retryAfterMs } = error;
-  const body = JSON.stringify({ error: { code, message } });
-  const retry = retryAfterMs === undefined ? '' : `Retry-After: ${Math.ceil(retryAfterMs / 1000)}\r\n`;
-  socket.end(
-    `HTTP/1.1 ${httpStatus} ${code}\r\nContent-Type: application/json\r\n${retry}` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
+  const body = bodyOf(error);
+  const headers = {
+    'Content-Type': 'application/json',
+    ...retryAfter(error),
+    'Content-Length': Buffer.byteLength(body),
+    Connection: 'close',
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${error.httpStatus} ${error.code}\r\n${lines.join('')}\r\n${body}`);
+}
+
+function bodyOf({ code, message }: OfframpError): string {
+  return JSON.stringify({ error: { code, message } });
+}
+
+function retryAfter({ retryAfterMs }: OfframpError): { 'Retry-After'?: number } {
+  return retryAfterMs === undefined ? {} : { 'Retry-After': Math.ceil(retryAfterMs / 1000) };
 }

@@ -56,7 +56,7 @@ export class Perimeter {
     });
     this.#refusals = new RefusalLog(systemClock, options.onRefusalLine);
     this.#listener = new Listener({
-      ...{ limits, tls },
+      ...{ limits, tls, clock: systemClock },
       door: (socket) => this.#admission.door(socket),
       onRefused: (code, address) => this.#onRefused(code, address),
     });

@@ -14,6 +14,7 @@ import {
   subprotocol,
 } from '../../shared/protocol/index.ts';
 import { rejectsCode, until, within } from '../protocol/expect.ts';
+import { skip } from '../support/data.ts';
 import {
   type Client,
   cleanUp,
@@ -155,7 +156,12 @@ Addresses.after.each(async () => {
   await cleanUp();
 });
 
-Addresses('have so many connections of any kind, then are refused until one ends', async () => {
+/** Only Linux has more than one loopback address without being told. */
+function addresses(name: string, work: () => Promise<void>): void {
+  Addresses(name, async () => (process.platform === 'linux' ? work() : skip('one loopback address only')));
+}
+
+addresses('have so many connections of any kind, then are refused until one ends', async () => {
   const running = await serverWith({ maxConnectionsPerAddress: 2 });
   const port = portOf(running);
   const [one] = [await raw(port, '', '127.0.0.2'), await raw(port, 'GET /livez HT', '127.0.0.2')];
@@ -174,7 +180,7 @@ Addresses('have so many connections of any kind, then are refused until one ends
   assert.ok((await refusals(running, 'TOO_MANY_CONNECTIONS')) >= 1);
 });
 
-Addresses('that connect too fast are refused, others are not', async () => {
+addresses('that connect too fast are refused, others are not', async () => {
   const running = await serverWith({ newConnectionsPerSecond: 1 });
   const port = portOf(running);
   for (let time = 0; time < 2; time++) (await raw(port, '', '127.0.0.2')).socket.destroy();
@@ -183,7 +189,7 @@ Addresses('that connect too fast are refused, others are not', async () => {
   assert.is(await refusals(running, 'RATE_LIMITED'), 1);
 });
 
-Addresses('behind a trusted proxy are those it names; what anybody else names is not believed', async () => {
+addresses('behind a trusted proxy are those it names; what anybody else names is not believed', async () => {
   const limits = { maxConnectionsPerAddress: 1 };
   const running = await serverWith(limits, { trustedProxies: ['127.0.0.0/30'] });
   const through = (address: string, proxy = '127.0.0.2') => {
@@ -258,6 +264,20 @@ Slow('a thousand requests in one packet end the connection after a few, a few ar
   const many = await raw(portOf(running), request.repeat(1000));
   await within(5000, many.ended);
   assert.is(await refusals(running, 'RATE_LIMITED'), 1);
+});
+
+Slow('requests that come too fast on one connection are refused one by one', async () => {
+  const running = await serverWith({ requestsPerSecond: 3 });
+  const request = 'GET /livez HTTP/1.1\r\nHost: x\r\n\r\n';
+  const { ended } = await raw(
+    portOf(running),
+    `${request.repeat(7)}${request.replace('x\r\n', 'x\r\nConnection: close\r\n')}`,
+  );
+  const got = await within(5000, ended);
+  assert.is(got.split('HTTP/1.1 200 OK').length - 1, 3);
+  assert.is(got.split('HTTP/1.1 429').length - 1, 5);
+  assert.match(got, /Retry-After: 1\r\n/);
+  assert.is(await refusals(running, 'RATE_LIMITED'), 5);
 });
 
 Slow('one that does not read its answers is given up, and counted', async () => {
