@@ -1,5 +1,5 @@
 import type { Choice, Costs, LaneView, Scheduler } from '../batching/types.ts';
-import { rankCalmly } from './calm-order.ts';
+import { rankLanes } from './lane-order.ts';
 import { durationMs, finalExit, firstExit, hopelessUntilMs, type Job, planJobs } from './plan.ts';
 
 export interface OfframpOptions {
@@ -27,10 +27,9 @@ type Depth = 'final' | 'first';
  * The scheduler of this project. It plans for all that waits, not for the batch it starts alone, and cuts depth only when the plan
  * does not hold without:
  *
- * 1. **Calm.** As long as everything can go to the final exit and be in time, it does. Then order decides only who waits how
- *    long; see `rankCalmly`.
- * 2. **Tight.** Otherwise the lane that is due first runs, to the deepest exit that leaves all others in time, if need be at their
- *    first exits.
+ * 1. **Calm.** As long as everything can go to the final exit and be in time, it does; `rankLanes` says in which order.
+ * 2. **Tight.** Otherwise the first lane of that order runs that can go to its final exit and leave all others in time, if need be
+ *    at their first exits. Where none can, the lane that is due first runs, to the deepest exit that leaves the others in time.
  * 3. **Overloaded.** Where not even first exits hold the plan, the lane in which most waits runs, at its first exit, with those that
  *    it still answers in time. Those that it would not are given up: the executor's time is for others.
  *
@@ -42,8 +41,8 @@ export function offramp({ executors = 1, reserve = defaultReserve }: OfframpOpti
     choose(lanes, costs, nowMs) {
       const situation = { jobs: planJobs(lanes, costs, nowMs, reserve), costs, nowMs, executors };
       return (
-        chooseCalm(situation) ??
-        chooseTight(situation) ??
+        chooseFinal(situation) ??
+        chooseDueFirst(situation) ??
         chooseOverloaded(situation) ??
         giveUp(lanes, costs, nowMs)
       );
@@ -51,13 +50,14 @@ export function offramp({ executors = 1, reserve = defaultReserve }: OfframpOpti
   };
 }
 
-function chooseCalm(situation: Situation): Choice | undefined {
-  const ranked = rankCalmly(startable(situation), situation);
-  const first = ranked.find((job) => holds(situation, job, finalExit(job), 'final'));
+function chooseFinal(situation: Situation): Choice | undefined {
+  const ranked = rankLanes(startable(situation), situation);
+  const goesFinal = (depth: Depth) => ranked.find((job) => holds(situation, job, finalExit(job), depth));
+  const first = goesFinal('final') ?? goesFinal('first');
   return first && choiceOf(situation, first, finalExit(first));
 }
 
-function chooseTight(situation: Situation): Choice | undefined {
+function chooseDueFirst(situation: Situation): Choice | undefined {
   const [first] = startable(situation);
   if (first === undefined) return undefined;
   const exit = [...first.exits].reverse().find((deep) => holds(situation, first, deep, 'first'));

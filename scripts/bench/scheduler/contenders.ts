@@ -1,13 +1,9 @@
 import type { Scheduler } from '../../../cloud/batching/index.ts';
 import {
-  deepestInTime,
-  earliestDeadlineFirst,
-  edgeServing,
-  fifo,
-  finalExit,
   firstExit,
   longestQueueFirst,
-  offramp,
+  type SchedulerName,
+  schedulerNamed,
 } from '../../../cloud/scheduling/index.ts';
 
 export interface Contender {
@@ -19,40 +15,33 @@ export interface Contender {
   readonly role: 'ours' | 'other' | 'yardstick';
 }
 
-/** The schedulers that are compared, ours last. */
+const rules: Readonly<Record<SchedulerName, string>> = {
+  fifo: 'oldest request first, final exit',
+  edf: 'earliest deadline first, final exit',
+  'lqf-final': 'longest queue first, final exit',
+  'lqf-time': 'longest queue first, deepest exit in time',
+  edgeserving: 'least harm to the others, deepest exit in time',
+  offramp: 'plans for all that waits, final exit unless that makes someone late',
+};
+const others = ['fifo', 'edf', 'lqf-final', 'lqf-time', 'edgeserving'] as const satisfies SchedulerName[];
+const ours = 'offramp' satisfies SchedulerName;
+
+/** What a server offers, ours last, and what there would be to gain if accuracy counted for nothing. */
 export function contenders(executors: number): Contender[] {
+  const named = (name: SchedulerName, role: Contender['role']): Contender => ({
+    name,
+    rule: rules[name],
+    scheduler: schedulerNamed(name, executors),
+    role,
+  });
   return [
-    { name: 'fifo', rule: 'oldest request first, final exit', scheduler: fifo, role: 'other' },
-    {
-      name: 'edf',
-      rule: 'earliest deadline first, final exit',
-      scheduler: earliestDeadlineFirst,
-      role: 'other',
-    },
-    {
-      name: 'lqf-final',
-      rule: 'longest queue first, final exit',
-      scheduler: longestQueueFirst(finalExit),
-      role: 'other',
-    },
-    {
-      name: 'lqf-time',
-      rule: 'longest queue first, deepest exit in time',
-      scheduler: longestQueueFirst(deepestInTime),
-      role: 'other',
-    },
-    {
-      name: 'edgeserving',
-      rule: 'least harm to the others, deepest exit in time',
-      scheduler: edgeServing,
-      role: 'other',
-    },
+    ...others.map((name) => named(name, 'other')),
     {
       name: 'lqf-first',
       rule: 'longest queue first, first exit: accuracy counts for nothing',
       scheduler: longestQueueFirst(firstExit),
       role: 'yardstick',
     },
-    { name: 'offramp', rule: 'plans all that waits', scheduler: offramp({ executors }), role: 'ours' },
+    named(ours, 'ours'),
   ];
 }

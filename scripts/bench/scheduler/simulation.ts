@@ -125,9 +125,8 @@ class Simulation {
     }
   }
 
-  #start({ lane, exit, rows, giveUpUntilMs = this.#nowMs }: Choice): void {
-    // Without timeouts and delays of a policy the batcher looks at nothing but deadlines, so that a later time gives these up.
-    const batch = this.#batcher.take(lane, rows, Math.max(this.#nowMs, giveUpUntilMs), this.#giveUp);
+  #start({ lane, exit, rows, giveUpUntilMs }: Choice): void {
+    const batch = this.#batcher.take(lane, rows, this.#nowMs, this.#giveUp, giveUpUntilMs);
     const first = batch?.tickets[0];
     if (batch === undefined || first === undefined) return;
     const { kind, luck } = this.#workload;
