@@ -13,6 +13,8 @@ import {
 } from './batching/index.ts';
 import { Flight, type Landed, type Way } from './flight.ts';
 import { type Lane, Lanes } from './lanes.ts';
+import { joined, laneOf, type Pending } from './pending.ts';
+import { type RunningBatch, RunningBatches } from './running-batches.ts';
 import { decodeRows, rowElements, type ServedBundle } from './served-bundle.ts';
 import type { TensorResult, TensorWork, Work } from './work.ts';
 
@@ -34,14 +36,11 @@ export interface EngineOptions {
   readonly observer: EngineObserver;
 }
 
-interface Pending {
-  readonly lane: Lane;
-  readonly work: TensorWork;
-}
-
 /** More than bundles have cuts; a lane is known before it is used. */
 const maxLanes = 1024;
 const firstGuessMicrosPerRow = 1000;
+/** Share of a budget that waiting may not use up: the batch itself and the way back come after it. */
+const hopelessReserve = 0.25;
 /** Weight of the newest batch in the running mean of time per row. */
 const rowTimeWeight = 0.1;
 
@@ -53,23 +52,23 @@ export class Engine {
   readonly #options: EngineOptions;
   readonly #batcher: Batcher<Pending>;
   readonly #lanes = new Lanes();
-  #runningBatches = 0;
-  #runningRows = 0;
+  readonly #running: RunningBatches;
   #cancelTimer = () => {};
   #microsPerRow = firstGuessMicrosPerRow;
 
   constructor(options: EngineOptions) {
     this.#options = options;
     const { maxQueuedRows } = options.limits;
+    this.#running = new RunningBatches(options.runner);
     this.#batcher = new Batcher({ maxQueuedRows, maxLanes }, (name) => this.#policyOf(name));
   }
 
   get load(): { queuedRows: number; runningRows: number } {
-    return { queuedRows: this.#batcher.queuedRows, runningRows: this.#runningRows };
+    return { queuedRows: this.#batcher.queuedRows, runningRows: this.#running.rows };
   }
 
   get idle(): boolean {
-    return this.#runningBatches === 0 && this.#batcher.queuedRows === 0;
+    return this.#running.size === 0 && this.#batcher.queuedRows === 0;
   }
 
   /**
@@ -98,11 +97,14 @@ export class Engine {
       deadlineMs: now + work.budgetMs,
       item: { lane, work },
     };
+    this.#refuseHopeless(ticket);
     this.#batcher.offer(ticket, this.#drainMs(), this.#expire);
     this.#lanes.enter(lane);
     this.#dispatch();
     return () => {
-      if (this.#batcher.cancel(ticket)) this.#lanes.leave(lane);
+      if (!this.#batcher.cancel(ticket)) return;
+      this.#lanes.leave(lane);
+      if (this.#batcher.queuedRows === 0) this.#cancelTimer();
     };
   }
 
@@ -122,17 +124,42 @@ export class Engine {
     return this.#options.policyOf(lane.served);
   }
 
+  /**
+   * A caller whose request would wait past its budget, even if all before it went no further than the first exit, can do without
+   * the answer sooner when it is told at once. What other lanes have waiting is not counted: it may be less urgent.
+   */
+  #refuseHopeless(ticket: Ticket<Pending>): void {
+    const mostWaitMs = (1 - hopelessReserve) * (ticket.deadlineMs - ticket.queuedAtMs);
+    if (!this.#lanes.durations.isMeasured(ticket.lane)) return;
+    const rowMs = this.#leastRowMs(ticket.item.lane);
+    // Counting the rows before this one is the dearer half, and there can be no more of them than wait in all.
+    if (this.#batcher.queuedRowsOf(ticket.lane) * rowMs <= mostWaitMs) return;
+    const waitMs = this.#batcher.rowsBefore(ticket) * rowMs;
+    if (waitMs <= mostWaitMs) return;
+    const message = `A request would wait ${Math.ceil(waitMs)} ms, too long for its budget`;
+    throw new OfframpError('BUSY', message, { retryAfterMs: waitMs - mostWaitMs });
+  }
+
+  /** What a row takes in a batch of the largest size that goes no further than the first exit. */
+  #leastRowMs({ name, served }: Lane): number {
+    const { maxBatchRows } = this.#options.policyOf(served);
+    const [exit = 0] = this.#lanes.durations.exits(name);
+    const batchMs = this.#lanes.durations.meanMs(name, exit, maxBatchRows);
+    return batchMs / maxBatchRows / Math.max(1, this.#options.runner.parallel);
+  }
+
   /** Time the queue needs to empty, as far as the last batches tell. */
   #drainMs(): number {
-    const rows = this.#batcher.queuedRows + this.#runningRows;
+    const rows = this.#batcher.queuedRows + this.#running.rows;
     return Math.max(1, (rows * this.#microsPerRow) / 1000 / this.#options.runner.parallel);
   }
 
   #dispatch(): void {
     const { runner, scheduler, clock } = this.#options;
     if (runner.parallel === 0) this.#giveUp();
-    while (this.#runningBatches < runner.parallel && this.#batcher.queuedRows > 0) {
+    while (this.#batcher.queuedRows > 0) {
       const now = clock.now();
+      if (this.#running.nextStartMs > now) break;
       const choice = scheduler.choose(this.#batcher.lanes(now, this.#expire), this.#lanes.durations, now);
       if (choice === undefined) break;
       const waiting = this.#batcher.queuedRows;
@@ -147,27 +174,31 @@ export class Engine {
     const { lane, exit, rows, giveUpUntilMs = now } = choice;
     const batch = this.#batcher.take(lane, rows, now, this.#expire, giveUpUntilMs);
     if (batch === undefined) return;
-    this.#runningBatches++;
-    this.#runningRows += batch.rows;
-    void this.#run(batch, exit);
+    const { durations } = this.#lanes;
+    // Nothing is handed over ahead on a guess.
+    const expectedMs = durations.isMeasured(lane)
+      ? durations.meanMs(lane, exit, batch.rows)
+      : Number.POSITIVE_INFINITY;
+    void this.#run(batch, exit, this.#running.begin(batch.rows, expectedMs, now));
   }
 
-  /** For lanes that wait for more requests. With every thread taken the next batch's end asks anyway. */
+  /** For lanes that wait for more requests, and for the moment at which a batch may be handed over ahead. */
   #setTimer(): void {
     this.#cancelTimer();
     this.#cancelTimer = () => {};
-    const { runner, clock } = this.#options;
-    if (this.#runningBatches >= runner.parallel) return;
+    if (this.#batcher.queuedRows === 0) return;
+    const { clock } = this.#options;
     const now = clock.now();
-    const readyMs = this.#batcher.nextReadyMs(now);
-    if (readyMs === undefined) return;
-    this.#cancelTimer = clock.schedule(readyMs - now, () => this.#dispatch());
+    const { nextStartMs } = this.#running;
+    const wakeMs = nextStartMs > now ? nextStartMs : this.#batcher.nextReadyMs(now);
+    // With everything taken the next batch's end asks anyway.
+    if (wakeMs === undefined || wakeMs === Number.POSITIVE_INFINITY) return;
+    this.#cancelTimer = clock.schedule(wakeMs - now, () => this.#dispatch());
   }
 
   /** Before the finished batch is answered: the thread works on while this one writes frames. */
-  #release(batch: Batch<Pending>): void {
-    this.#runningBatches--;
-    this.#runningRows -= batch.rows;
+  #release(running: RunningBatch): void {
+    this.#running.end(running, this.#options.clock.now());
     this.#dispatch();
   }
 
@@ -194,31 +225,30 @@ export class Engine {
     ticket.item.work.onError(error);
   };
 
-  async #run(batch: Batch<Pending>, deepestExit: number): Promise<void> {
-    const startedAtMs = this.#options.clock.now();
+  async #run(batch: Batch<Pending>, deepestExit: number, running: RunningBatch): Promise<void> {
     try {
-      const flight = await this.#fly(batch, deepestExit).finally(() => this.#release(batch));
+      const flight = await this.#fly(batch, deepestExit, running).finally(() => this.#release(running));
       this.#note(batch, flight);
-      this.#reply(batch, flight, startedAtMs);
+      this.#reply(batch, flight, running.startedAtMs);
     } catch (thrown) {
       this.#failAll(batch, OfframpError.from(thrown, 'RUNTIME_FAILED'));
     }
   }
 
-  async #fly(batch: Batch<Pending>, deepestExit: number): Promise<Flight> {
+  async #fly(batch: Batch<Pending>, deepestExit: number, running: RunningBatch): Promise<Flight> {
     const { runner, clock } = this.#options;
     const { served, cut, way } = laneOf(batch);
     const tensor = joined(batch.tickets, batch.rows * rowElements(served, cut));
     const flight = new Flight({ served, cut, way, deepestExit, tensor, rows: batch.rows });
-    const startedAtMs = clock.now();
+    const tookMs = () => clock.now() - running.startedAtMs;
     let exit = cut;
     for (let leg = flight.next(); leg !== undefined; leg = flight.next()) {
       flight.pass(await runner.run(leg.key, leg.tensor, leg.rows));
-      this.#lanes.durations.observe(batch.lane, exit++, batch.rows, clock.now() - startedAtMs);
+      this.#lanes.durations.observe(batch.lane, exit++, batch.rows, tookMs());
     }
     // Where every row had left before, the deeper exits cost nothing more.
     for (; exit <= deepestExit; exit++) {
-      this.#lanes.durations.observe(batch.lane, exit, batch.rows, clock.now() - startedAtMs);
+      this.#lanes.durations.observe(batch.lane, exit, batch.rows, tookMs());
     }
     return flight;
   }
@@ -280,24 +310,4 @@ function checkSize({ served, cut, rows, tensor }: TensorWork): void {
   if (tensor.length === expected) return;
   const message = `${rows} rows of ${tensor.length} bytes, ${served.id} takes ${expected} at cut ${cut}`;
   throw new OfframpError('TENSOR_INVALID', message);
-}
-
-/** Every ticket of a batch is of one lane, so the first speaks for all. */
-function laneOf(batch: Batch<Pending>): Lane {
-  const [first] = batch.tickets;
-  if (first === undefined) throw new OfframpError('INTERNAL', 'A batch without requests');
-  return first.item.lane;
-}
-
-/** The tensors of all tickets, one behind the other; that of a single one as it is, for nobody else has it. */
-function joined(tickets: readonly Ticket<Pending>[], size: number): Uint8Array<ArrayBuffer> {
-  const [only, ...more] = tickets;
-  if (only !== undefined && more.length === 0) return only.item.work.tensor;
-  const tensor = new Uint8Array(size);
-  let at = 0;
-  for (const { item } of tickets) {
-    tensor.set(item.work.tensor, at);
-    at += item.work.tensor.length;
-  }
-  return tensor;
 }

@@ -43,6 +43,11 @@ export class Batcher<T> {
     return this.#lanes.get(lane)?.rows ?? 0;
   }
 
+  /** Rows of its lane that would be served before this request if it came now; O(clients). */
+  rowsBefore(ticket: Ticket<T>): number {
+    return this.#lanes.get(ticket.lane)?.rowsBefore(ticket) ?? 0;
+  }
+
   /**
    * Queues a request. Where it meets a bound, what has expired by its `queuedAtMs` makes room first.
    * @throws OfframpError TENSOR_INVALID for no rows or more than a batch holds, BUSY (with `retryAfterMs`) when the queue, the

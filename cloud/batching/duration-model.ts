@@ -85,7 +85,7 @@ export class DurationModel implements Costs {
         `Got '${lane}' after ${this.#maxLanes} other lanes, expected no more: serve fewer bundles`,
       );
     }
-    const durations = warmUp.filter(isMeasured);
+    const durations = warmUp.filter(isDuration);
     const firsts = exits.map((exit) => durations.filter((one) => one.exit === exit).slice(-windowBatches));
     const histories = firsts.map((batches, depth) => ({
       batches,
@@ -105,6 +105,11 @@ export class DurationModel implements Costs {
     return this.#laneOf(lane).exits;
   }
 
+  /** Whether anything was measured of the lane; until then its durations are guesses. */
+  isMeasured(lane: string): boolean {
+    return this.#laneOf(lane).histories.some(({ batches }) => batches.length > 0);
+  }
+
   /**
    * Learns from a batch that began with `rows` rows and took `durationMs` until none of them was left that might go on behind
    * `exit`. A batch can be observed at every exit that it passed. Nothing is learned from what is no duration, nor of a lane
@@ -114,7 +119,7 @@ export class DurationModel implements Costs {
     const known = this.#lanes.get(lane);
     const history = known?.histories[known.exits.indexOf(exit)];
     const batch = { rows, durationMs };
-    if (known === undefined || history === undefined || !isMeasured(batch)) return;
+    if (known === undefined || history === undefined || !isDuration(batch)) return;
     history.measured = undefined;
     history.batches.push(batch);
     if (history.batches.length > windowBatches) history.batches.shift();
@@ -206,6 +211,6 @@ function nearestTo(depth: number, depths: readonly number[]): number | undefined
   return [...depths].reverse().sort((one, other) => distance(one) - distance(other))[0];
 }
 
-function isMeasured({ rows, durationMs }: MeasuredBatch): boolean {
+function isDuration({ rows, durationMs }: MeasuredBatch): boolean {
   return Number.isFinite(rows) && rows >= 1 && Number.isFinite(durationMs) && durationMs >= 0;
 }

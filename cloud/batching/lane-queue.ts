@@ -1,30 +1,12 @@
 import { OfframpError } from '../../shared/errors.ts';
-import { type HeapMember, IndexedHeap } from './heap.ts';
+import { IndexedHeap } from './heap.ts';
+import { type Entry, endsBefore, isToDelay, timesOutMs } from './lane-entry.ts';
 import { type Level, Levels } from './levels.ts';
-import type { BatchingPolicy, QueuePolicy } from './policy.ts';
-import type { Turns, TurnTaker } from './turns.ts';
+import type { BatchingPolicy } from './policy.ts';
 import type { Batch, LaneView, Ticket } from './types.ts';
 
 /** Called with a request that ran out of time while it waited; once for each. */
 export type OnExpired<T> = (ticket: Ticket<T>) => void;
-
-interface Ending {
-  /** When something happens to a request unless it is served before: it expires, or is delayed. */
-  readonly endsMs: number;
-  /** Its number in order of arrival. */
-  readonly arrival: number;
-}
-
-/** A waiting request, and where it stands in each of the orders that are kept. */
-interface Entry<T> extends HeapMember, TurnTaker<Entry<T>>, Ending {
-  readonly ticket: Ticket<T>;
-  readonly level: Level<Entry<T>>;
-  /** `inTime` or `delayed` of its level. */
-  section: Turns<Entry<T>>;
-  endsMs: number;
-  /** Number of the last view that showed it among those served first. */
-  shownFirst: number;
-}
 
 /**
  * What waits in one lane, in the order in which it is served:
@@ -70,6 +52,11 @@ export class LaneQueue<T> {
   isFullFor(ticket: Ticket<T>): boolean {
     const { policy, inTime, delayed } = this.#levels.at(ticket.priority);
     return inTime.requests + delayed.requests >= policy.maxQueuedRequests;
+  }
+
+  /** Rows that would be served before this request if it came now, those included that expired since the last sweep. */
+  rowsBefore({ priority, client, rows }: Ticket<T>): number {
+    return this.#levels.rowsBefore(priority, client, rows);
   }
 
   /** @throws OfframpError TENSOR_INVALID for no rows or more than a batch holds. */
@@ -296,21 +283,4 @@ export class LaneQueue<T> {
   #delayOverMs(): number {
     return this.#oldestMs() + this.#policy.maxQueueDelayMicros / 1000;
   }
-}
-
-function endsBefore(one: Ending, other: Ending): boolean {
-  if (one.endsMs !== other.endsMs) return one.endsMs < other.endsMs;
-  return one.arrival < other.arrival;
-}
-
-/** Whether a request that meets its end is only late. */
-function isToDelay<T>({ ticket, level }: Entry<T>, nowMs: number): boolean {
-  return level.policy.timeoutAction === 'DELAY' && ticket.deadlineMs > nowMs;
-}
-
-/** When the timeout of a request is over; Infinity without one. Its own counts only where it may, and is the shorter. */
-function timesOutMs<T>({ queuedAtMs, timeoutMicros = 0 }: Ticket<T>, policy: QueuePolicy): number {
-  const own = policy.allowTimeoutOverride ? timeoutMicros : 0;
-  const timeouts = [own, policy.defaultTimeoutMicros].filter((micros) => micros > 0);
-  return queuedAtMs + Math.min(...timeouts) / 1000;
 }

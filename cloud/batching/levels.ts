@@ -37,6 +37,14 @@ export class Levels<M extends TurnTaker<M>> {
     return level;
   }
 
+  /** Rows that would be served before a new request of this priority; delayed ones are not, nor those of lower priority. */
+  rowsBefore(priority: number, client: string, rows: number): number {
+    const own = this.at(priority);
+    const higher = this.#levels.slice(0, own.priority - 1);
+    const higherRows = higher.reduce((sum, { inTime, delayed }) => sum + inTime.rows + delayed.rows, 0);
+    return higherRows + own.inTime.rowsBefore(client, rows);
+  }
+
   *inOrder(): Generator<M, void, undefined> {
     for (const section of this.#sections) {
       if (section.requests > 0) yield* section.inOrder();

@@ -19,6 +19,7 @@ export interface Seat<M> {
 interface ClientLine<M> extends HeapMember {
   readonly client: string;
   readonly requests: Chain<M>;
+  waitingRows: number;
   /** Rows it was served, counted on from those of the client served most when it came. */
   servedRows: number;
   /** When it got to `servedRows`: of two clients with as many rows, the one that has waited longer is next. */
@@ -53,15 +54,35 @@ export class Turns<M extends TurnTaker<M>> {
   #mostServedRows = 0;
   #turn = 0;
   #requests = 0;
+  #rows = 0;
 
   get requests(): number {
     return this.#requests;
   }
 
+  get rows(): number {
+    return this.#rows;
+  }
+
   add(request: M): void {
     const line = this.#lines.get(request.client) ?? this.#newcomer(request.client);
     request.seat = { line, link: line.requests.append(request) };
+    line.waitingRows += request.rows;
     this.#requests++;
+    this.#rows += request.rows;
+  }
+
+  /**
+   * Rows that would be served before a new request of `rows` rows: what its client has waiting, and of every other client no more
+   * than would be this client's then. O(clients).
+   */
+  rowsBefore(client: string, rows: number): number {
+    const own = this.#lines.get(client)?.waitingRows ?? 0;
+    let before = own;
+    for (const line of this.#lines.values()) {
+      if (line.client !== client) before += Math.min(line.waitingRows, own + rows);
+    }
+    return before;
   }
 
   /** Takes a request out that was not served; its client keeps its turn. */
@@ -110,7 +131,9 @@ export class Turns<M extends TurnTaker<M>> {
     if (seat === undefined) return undefined;
     request.seat = undefined;
     seat.line.requests.remove(seat.link);
+    seat.line.waitingRows -= request.rows;
     this.#requests--;
+    this.#rows -= request.rows;
     return seat.line;
   }
 
@@ -118,6 +141,7 @@ export class Turns<M extends TurnTaker<M>> {
     const line: ClientLine<M> = {
       client,
       requests: new Chain(),
+      waitingRows: 0,
       servedRows: this.#mostServedRows,
       turn: this.#turn++,
       heapPlace: -1,

@@ -68,12 +68,18 @@ function chooseOverloaded(situation: Situation): Choice | undefined {
   const { costs, nowMs } = situation;
   const [longest] = startable(situation).sort((one, other) => other.lane.waitingRows - one.lane.waitingRows);
   if (longest === undefined) return undefined;
-  const { lane } = longest.lane;
+  const { lane, maxBatchRows, waiting, waitingRows } = longest.lane;
   const exit = firstExit(longest);
-  const fullEndMs = nowMs + costs.meanMs(lane, exit, longest.rows);
-  const saved = longest.requests.filter(({ deadlineMs }) => deadlineMs > fullEndMs);
-  const rows = saved.reduce((sum, request) => sum + request.rows, 0) || 1;
-  return { lane, exit, rows, giveUpUntilMs: nowMs + costs.meanMs(lane, exit, rows) };
+  const endMs = (rows: number) => nowMs + costs.predictMs(lane, exit, rows);
+  const fullRows = Math.min(maxBatchRows, waitingRows);
+  const fullEndMs = endMs(fullRows);
+  // Of all that waits: those in front may be past saving, and others fill their places.
+  const savedRows = waiting.reduce(
+    (sum, { rows, deadlineMs }) => sum + (deadlineMs > fullEndMs ? rows : 0),
+    0,
+  );
+  const rows = Math.min(fullRows, savedRows) || 1;
+  return { lane, exit, rows, giveUpUntilMs: endMs(rows) };
 }
 
 /** When nothing that waits can be saved. What is left in the other lanes is for the next decision. */

@@ -13,6 +13,7 @@ import { systemClock } from '../../shared/clock.ts';
 import type { OfframpError } from '../../shared/errors.ts';
 import type { InferResult } from '../../shared/protocol/index.ts';
 import type { Runner, RunOutput } from '../../shared/runtime/index.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 
 export const limits: BatchingBounds = { maxBatchRows: 16, maxQueuedRows: 2000 };
 
@@ -57,11 +58,16 @@ export function makeEngine(
   const tally = new Tally();
   const bounds = change.limits ?? limits;
   const engine = new Engine({
-    ...{ runner, clock: change.clock ?? systemClock, limits: bounds, observer: tally },
+    ...{ runner, clock: change.clock ?? usualClock(runner), limits: bounds, observer: tally },
     scheduler: change.scheduler ?? fifo,
     policyOf: batchingPolicies(change.batching ?? {}, bounds),
   });
   return { engine, tally };
+}
+
+/** Runs that are held take no time, so that no batch is handed over because the one before it should be done. */
+function usualClock(runner: Runner): Clock {
+  return runner instanceof HeldRunner ? new VirtualClock() : systemClock;
 }
 
 /** What became of one request. Every call of a callback is kept, so that a second one shows. */

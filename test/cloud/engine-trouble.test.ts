@@ -16,6 +16,11 @@ const request = (rows = 1, budgetMs = 1000) => ({
   budgetMs,
 });
 
+/** Runs of either segment: a millisecond a row. */
+const warmRuns = served.graphs.flatMap(({ key }) =>
+  [1, 4, 16].map((rows) => ({ key, rows, runMicros: rows * 1000 })),
+);
+
 /** Ends the run at `index` with confident rows. */
 function finish(runner: HeldRunner, index: number): void {
   const run = runner.runs[index];
@@ -118,7 +123,7 @@ Trouble('a budget that ends in the queue is BUDGET_SPENT and costs no run', asyn
   const runner = new HeldRunner();
   const clock = new VirtualClock();
   const { engine } = makeEngine(runner, { clock });
-  submit(engine, request(1, 1000));
+  submit(engine, request(16, 1000));
   const late = submit(engine, request(1, 10));
   const alive = submit(engine, request(1, 100));
   clock.advance(10);
@@ -159,10 +164,11 @@ Trouble('the time to come back follows the queue, the measured time per row and 
     }
     return 0;
   };
+  const clock = new VirtualClock();
   const full = (parallel: number, maxQueuedRows: number) => {
     const runner = new HeldRunner();
     runner.parallel = parallel;
-    const { engine } = makeEngine(runner, { limits: { maxBatchRows: 4, maxQueuedRows } });
+    const { engine } = makeEngine(runner, { clock, limits: { maxBatchRows: 4, maxQueuedRows } });
     for (let rows = 0; rows < maxQueuedRows + 4 * parallel; rows += 4) submit(engine, request(4));
     return { runner, engine };
   };
@@ -174,6 +180,7 @@ Trouble('the time to come back follows the queue, the measured time per row and 
   );
   const { runner, engine } = short;
   for (let index = 0; index < 60; index++) {
+    clock.advance(80);
     runner.runs[index]?.finish({ ...sureLogits(served, 4), runMicros: 80_000 });
     await settled();
     submit(engine, request(4));
@@ -187,7 +194,7 @@ Trouble('one that expires while a batch is taken may make its caller drop the ot
   const runner = new HeldRunner();
   const clock = new VirtualClock();
   const { engine } = makeEngine(runner, { clock });
-  submit(engine, request());
+  submit(engine, request(16));
   // A session whose peer is gone drops all it has as soon as it is told of one.
   const taken = submit(engine, request(2, 1000));
   let told = 0;
@@ -237,17 +244,93 @@ Trouble('threads that die under a queue leave nobody without an answer', async (
   assert.ok(engine.idle);
 });
 
-Trouble('never more batches at once than the runner can take', async () => {
+Trouble('never more batches at once than the runner can take, and one ahead of each', async () => {
   const runner = new HeldRunner();
   runner.parallel = 2;
-  const { engine } = makeEngine(runner, { limits: { maxBatchRows: 1, maxQueuedRows: 100 } });
-  const all = Array.from({ length: 6 }, () => submit(engine, request()));
-  for (let index = 0; index < 6; index++) {
-    assert.is(runner.runs.length, Math.min(6, index + 2));
+  const clock = new VirtualClock();
+  const { engine } = makeEngine(runner, { clock, limits: { maxBatchRows: 1, maxQueuedRows: 100 } });
+  engine.introduce(served, warmRuns);
+  const all = Array.from({ length: 9 }, () => submit(engine, request(1, 1e9)));
+  assert.is(runner.runs.length, 2);
+  for (let index = 0; index < 9; index++) {
+    clock.advance(10_000);
+    if (index === 0) assert.is(runner.runs.length, 4);
+    assert.ok(runner.runs.length <= index + 4, `${runner.runs.length} runs, ${index} of them done`);
     finish(runner, index);
     await settled();
   }
   for (const { answered } of all) assert.is((await answered).results.length, 1);
+});
+
+Trouble(
+  'shortly before a batch should be done the next one is handed over, one ahead of each executor',
+  async () => {
+    const runner = new HeldRunner();
+    const clock = new VirtualClock();
+    const { engine } = makeEngine(runner, { clock });
+    engine.introduce(served, warmRuns);
+    // 30 ms through both segments.
+    const running = submit(engine, request(15));
+    const waiting = [submit(engine, request(10)), submit(engine, request(10))];
+    clock.advance(26);
+    assert.is(runner.runs.length, 1);
+    clock.advance(2);
+    assert.is(runner.runs.length, 2);
+    clock.advance(100);
+    assert.is(runner.runs.length, 2, 'more than one batch ahead');
+    finish(runner, 0);
+    await running.answered;
+    await settled();
+    assert.is(runner.runs.length, 2, 'the one after it before its time');
+    clock.advance(11);
+    finish(runner, 1);
+    const [first] = (await (waiting[0] as (typeof waiting)[0]).answered).results;
+    // Its wait ends when the executor was free, not when it was handed over.
+    assert.is(first?.queueMicros, 128_000);
+    await settled();
+    finish(runner, 2);
+    await Promise.all(waiting.map(({ answered }) => answered));
+    assert.ok(engine.idle);
+  },
+);
+
+Trouble(
+  'a request that would wait past its budget is refused at once, with the time after which it would not',
+  () => {
+    const runner = new HeldRunner();
+    const { engine } = makeEngine(runner);
+    engine.introduce(served, warmRuns);
+    for (let index = 0; index < 10; index++) submit(engine, request(16, 60_000));
+    // 144 rows wait, a millisecond each to the first exit, and a quarter of every budget is not for waiting.
+    submit(engine, request(1, 200));
+    try {
+      submit(engine, request(1, 100));
+      assert.unreachable();
+    } catch (thrown) {
+      const { code, retryAfterMs = 0, message } = OfframpError.from(thrown);
+      assert.is(code, 'BUSY');
+      assert.ok(Math.abs(retryAfterMs - (145 - 75)) < 3, `${retryAfterMs} ms`);
+      assert.ok(/would wait 14\d ms/.test(message), message);
+    }
+  },
+);
+
+Trouble('on a guess nothing is handed over ahead, and nothing refused', () => {
+  const runner = new HeldRunner();
+  const clock = new VirtualClock();
+  const { engine } = makeEngine(runner, { clock });
+  for (let index = 0; index < 10; index++) submit(engine, request(16, 1000));
+  submit(engine, request(1, 1));
+  clock.advance(900);
+  assert.is(runner.runs.length, 1);
+});
+
+Trouble('what other clients have waiting counts only as far as it would be served before', () => {
+  const { engine } = makeEngine(new HeldRunner());
+  engine.introduce(served, warmRuns);
+  for (let index = 0; index < 10; index++) submit(engine, request(16, 60_000));
+  const modest = { ...request(1, 100), client: 'another' };
+  assert.not.throws(() => submit(engine, modest));
 });
 
 Trouble.run();

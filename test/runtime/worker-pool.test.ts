@@ -219,12 +219,14 @@ const Closing = suite('close');
 Closing('lets what runs finish, refuses what waits and all new work', async () => {
   const pool = await startPool(graphs);
   const running = pool.run(s0, stack(Array.from({ length: 200 }, (_, index) => drawnImage(index))), 200);
+  const handedOver = pool.run(s0, drawnImage(0), 1);
   const waiting = pool.run(s0, drawnImage(0), 1);
   const closed = pool.close();
   await rejectsCode(pool.run(s0, drawnImage(1), 1), 'RUNTIME_STOPPED');
   await rejectsCode(waiting, 'RUNTIME_STOPPED');
   const { outputs } = await running;
   assert.is(outputs[0]?.length, 200 * classes.length);
+  assert.is((await handedOver).outputs[0]?.length, classes.length);
   await closed;
 });
 

@@ -18,6 +18,9 @@ export interface WorkerPoolOptions {
   readonly onWorkerDeath?: (error: OfframpError) => void;
 }
 
+/** One that it computes, and one behind it. */
+const runsPerThread = 2;
+
 interface Waiting {
   readonly key: string;
   readonly input: Uint8Array<ArrayBuffer>;
@@ -26,13 +29,20 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-/** A bounded pool of inference threads, first come first served. */
+/**
+ * A bounded pool of inference threads, first come first served. A thread is given its next run while it computes, so that it has not
+ * to wait for the thread that asks.
+ */
 export class WorkerPool implements LoadingRunner {
   readonly provider: Provider;
   /** What the graphs' runs took at start, of one thread. */
   readonly warmRuns: readonly WarmRun[];
   readonly #threads: Set<WorkerThread>;
   readonly #idle: WorkerThread[];
+  /** Threads with room for a run behind the one they compute; first those that have computed longest. */
+  readonly #roomy = new Set<WorkerThread>();
+  /** Runs that each thread has. */
+  readonly #runs = new Map<WorkerThread, number>();
   /** Threads that get no runs for now. */
   readonly #reserved = new Set<WorkerThread>();
   readonly #waiting: Waiting[] = [];
@@ -79,21 +89,22 @@ export class WorkerPool implements LoadingRunner {
     return this.#threads.size;
   }
 
-  /** Runs waiting for a thread. */
+  /** Runs waiting for a thread, or for the run before them in theirs. */
   get queued(): number {
-    return this.#waiting.length;
+    let behind = 0;
+    for (const runs of this.#runs.values()) behind += Math.max(0, runs - 1);
+    return this.#waiting.length + behind;
   }
 
   async run(key: string, input: Uint8Array<ArrayBuffer>, rows: number): Promise<RunOutput> {
     this.#checkRunning();
     const thread = this.#idle.pop();
     if (thread !== undefined) return this.#runOn(thread, key, input, rows);
-    if (this.#waiting.length >= this.#maxQueuedRuns) {
-      throw new OfframpError(
-        'BUSY',
-        `${this.#waiting.length} runs already wait for ${this.parallel} inference threads`,
-      );
+    const { queued } = this;
+    if (queued >= this.#maxQueuedRuns) {
+      throw new OfframpError('BUSY', `${queued} runs already wait for ${this.parallel} inference threads`);
     }
+    for (const roomy of this.#roomy) return this.#runOn(roomy, key, input, rows);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ key, input, rows, resolve, reject });
     });
@@ -139,14 +150,13 @@ export class WorkerPool implements LoadingRunner {
 
   /** The thread gets no runs meanwhile, so that they go to the others. */
   async #loadOn(thread: WorkerThread, graphs: readonly SegmentGraph[]): Promise<readonly WarmRun[]> {
-    const place = this.#idle.indexOf(thread);
-    if (place !== -1) this.#idle.splice(place, 1);
+    this.#withhold(thread);
     this.#reserved.add(thread);
     try {
       return await thread.load(graphs);
     } finally {
       this.#reserved.delete(thread);
-      this.#release(thread);
+      this.#offer(thread);
     }
   }
 
@@ -161,29 +171,44 @@ export class WorkerPool implements LoadingRunner {
     input: Uint8Array<ArrayBuffer>,
     rows: number,
   ): Promise<RunOutput> {
+    this.#withhold(thread);
+    const runs = (this.#runs.get(thread) ?? 0) + 1;
+    this.#runs.set(thread, runs);
+    if (runs < runsPerThread) this.#roomy.add(thread);
     try {
       return await thread.run(key, input, rows);
     } finally {
-      this.#release(thread);
+      if (this.#threads.has(thread)) this.#runs.set(thread, (this.#runs.get(thread) ?? 1) - 1);
+      this.#offer(thread);
     }
   }
 
-  #release(thread: WorkerThread): void {
+  /** Gives the thread what waits, as far as it has room, and has it stand ready for what comes. */
+  #offer(thread: WorkerThread): void {
     if (!this.#threads.has(thread) || this.#reserved.has(thread)) return;
+    this.#withhold(thread);
+    const runs = this.#runs.get(thread) ?? 0;
+    if (runs >= runsPerThread) return;
     const next = this.#waiting.shift();
-    if (next === undefined) {
-      this.#idle.push(thread);
-      return;
-    }
-    this.#runOn(thread, next.key, next.input, next.rows).then(next.resolve, next.reject);
+    if (next !== undefined) {
+      this.#runOn(thread, next.key, next.input, next.rows).then(next.resolve, next.reject);
+      this.#offer(thread);
+    } else if (runs === 0) this.#idle.push(thread);
+    else this.#roomy.add(thread);
+  }
+
+  #withhold(thread: WorkerThread): void {
+    this.#roomy.delete(thread);
+    const place = this.#idle.indexOf(thread);
+    if (place !== -1) this.#idle.splice(place, 1);
   }
 
   #forgetDead(): void {
     for (const thread of this.#threads) {
-      if (!thread.alive) this.#threads.delete(thread);
-    }
-    for (let index = this.#idle.length - 1; index >= 0; index--) {
-      if (this.#idle[index]?.alive === false) this.#idle.splice(index, 1);
+      if (thread.alive) continue;
+      this.#threads.delete(thread);
+      this.#runs.delete(thread);
+      this.#withhold(thread);
     }
     if (this.#threads.size > 0) return;
     for (const { reject } of this.#waiting.splice(0)) {

@@ -118,6 +118,44 @@ Fairness('two clients that both always wait never differ by more than the larges
   );
 });
 
+Fairness('a new request is told how many rows would be served before it', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.record({ client: fc.constantFrom('a', 'b', 'c'), rows: fc.integer({ min: 1, max: 5 }) })),
+      fc.constantFrom('a', 'b', 'c', 'd'),
+      (waiting, client) => {
+        const turns = new Turns<Request>();
+        for (const { client: other, rows } of waiting) turns.add(request(other, rows));
+        const told = turns.rowsBefore(client, 1);
+        turns.add(request(client, 1, 'new'));
+        let before = 0;
+        for (const { name, rows } of turns.inOrder()) {
+          if (name === 'new') break;
+          before += rows;
+        }
+        // Requests are not split, and a turn may have begun: off by less than the largest request of each other client.
+        assert.ok(Math.abs(told - before) < 3 * 5, `${told} were told, ${before} it is`);
+        assert.is(
+          turns.rows,
+          waiting.reduce((sum, { rows }) => sum + rows, 1),
+        );
+      },
+    ),
+  );
+});
+
+Fairness('rows that are served or removed count no more', () => {
+  const turns = new Turns<Request>();
+  const removed = request('a', 3);
+  turns.add(removed);
+  turns.add(request('b', 2));
+  turns.add(request('b', 2));
+  assert.equal([turns.rows, turns.rowsBefore('b', 1), turns.rowsBefore('c', 1)], [7, 7, 2]);
+  turns.remove(removed);
+  serve(turns);
+  assert.equal([turns.rows, turns.rowsBefore('b', 1), turns.rowsBefore('c', 9)], [2, 2, 2]);
+});
+
 Fairness('a client that leaves and comes back with each large request gains nothing by it', () => {
   const turns = new Turns<Request>();
   const served = new Map<string, number>();
