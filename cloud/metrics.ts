@@ -44,6 +44,11 @@ export class CloudMetrics implements EngineObserver, DecoderObserver {
     'what',
     'outcome',
   ]);
+  readonly #repositoryChanges = this.#counter(
+    'repository_changes_total',
+    'Times that a bundle was to be loaded or unloaded',
+    ['verb', 'outcome'],
+  );
   readonly #clientLabels = new Set<string>();
   #page: Promise<string> | undefined;
   #nextPage: Promise<string> | undefined;
@@ -114,6 +119,10 @@ export class CloudMetrics implements EngineObserver, DecoderObserver {
 
   onClientRows(client: string, count: number): void {
     this.#clientRows.inc({ client: this.#clientLabel(client) }, count);
+  }
+
+  onRepositoryChange(verb: 'load' | 'unload', outcome: 'done' | 'failed'): void {
+    this.#repositoryChanges.inc({ verb, outcome });
   }
 
   onReload(what: 'tokens' | 'tls', outcome: 'done' | 'failed'): void {

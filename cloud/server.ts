@@ -6,8 +6,10 @@ import { systemClock } from '../shared/clock.ts';
 import { type ErrorCode, OfframpError } from '../shared/errors.ts';
 import { decodeImage, listenError, sentPictureResize, type TokenEntry } from '../shared/host/index.ts';
 import { maxHeaderBytes, subprotocol } from '../shared/protocol/index.ts';
-import type { Runner, WarmRun } from '../shared/runtime/index.ts';
+import type { LoadingRunner, WarmRun } from '../shared/runtime/index.ts';
 import type { Scheduler } from './batching/index.ts';
+import { BundleRepository } from './bundle-repository.ts';
+import { BundleShelf, newestOfEach, type ShelfEvents } from './bundle-shelf.ts';
 import { Engine } from './engine.ts';
 import {
   countingObserver,
@@ -18,7 +20,7 @@ import {
   Statistics,
   serverOperations,
 } from './http/index.ts';
-import { type CloudLimits, unsentLimit } from './limits.ts';
+import { type CloudLimits, type MessageBounds, messageBounds, requireRoom } from './limits.ts';
 import { watchMessages } from './message-watch.ts';
 import { CloudMetrics } from './metrics.ts';
 import { type AccessOptions, Perimeter } from './perimeter.ts';
@@ -35,8 +37,11 @@ export interface CloudOptions extends AccessOptions {
   readonly host: string;
   /** 0 takes any free port; the one taken is in `url`. */
   readonly port: number;
+  /** Served from the start. */
   readonly bundles: readonly ServedBundle[];
-  readonly runner: Runner;
+  /** Holds a folder for every bundle that administrators may have loaded, named by its id; absent: they may change nothing. */
+  readonly repositoryFolder?: string | undefined;
+  readonly runner: LoadingRunner;
   /** What the graphs took while they were warmed up. */
   readonly warmRuns?: readonly WarmRun[];
   /** Decides what runs next. */
@@ -61,6 +66,8 @@ const leastMeanChunkBytes = 256;
 const maxHelloBytes = maxHeaderBytes + 64;
 /** How often tokens are looked at for having expired. */
 const standingCheckMs = 1000;
+/** Versions count each; the welcome names them all. */
+const maxBundles = 32;
 /** What devices without work in flight get, in a drain, to leave by themselves. */
 const lingerMs = 1000;
 
@@ -70,7 +77,9 @@ export class CloudServer implements SecretsUser {
   readonly #engine: Engine;
   readonly #pictures: PictureDecoder;
   readonly #metrics: CloudMetrics;
-  readonly #models: ModelTable;
+  #models: ModelTable;
+  readonly #shelf: BundleShelf;
+  readonly #bounds: MessageBounds;
   readonly #inference: InferenceApi;
   readonly #sessions = new Map<Session, WebSocket>();
   readonly #wss: WebSocketServer;
@@ -108,11 +117,11 @@ export class CloudServer implements SecretsUser {
       observer: countingObserver(this.#metrics, statistics),
     });
     for (const served of bundles) this.#engine.introduce(served, options.warmRuns ?? []);
+    this.#bounds = messageBounds(limits, bundles);
+    this.#models = new ModelTable(bundles, limits);
+    this.#shelf = new BundleShelf({ runner, bundles, maxBundles, events: this.#shelfEvents() });
     this.#pictures = new PictureDecoder(this.#engine, decodePicture, systemClock, limits, this.#metrics);
-    const maxRowBytes = Math.max(...bundles.map((served) => served.maxRowBytes));
-    // Not a batch of the largest pictures: one, or as many as fit.
-    const maxPayloadBytes = Math.max(limits.maxBatchRows * maxRowBytes, limits.maxImageBytes);
-    const maxFrameBytes = maxHeaderBytes + maxPayloadBytes;
+    const { maxFrameBytes } = this.#bounds;
     // `closeTimeout` is missing in the types of ws.
     const socketOptions: ServerOptions & { readonly closeTimeout: number } = {
       noServer: true,
@@ -130,8 +139,8 @@ export class CloudServer implements SecretsUser {
     );
     this.#host = {
       serverName: `offramp/${options.version}`,
-      bundles,
-      limits: { ...limits, maxFrameBytes, maxUnsentBytes: unsentLimit(limits, bundles) },
+      shelf: this.#shelf,
+      limits: { ...limits, ...this.#bounds },
       clock: systemClock,
       load: () => this.#engine.load,
       submit: (work) => this.#pictures.submit(work),
@@ -140,7 +149,6 @@ export class CloudServer implements SecretsUser {
         logger.info({ agent, client, connections: this.#sessions.size }, 'device connected');
       },
     };
-    this.#models = new ModelTable(bundles, limits);
     this.#inference = new InferenceApi({
       ...{ limits, runner, statistics, policyOf, clock: systemClock, version: options.version },
       host: new EngineHost({ engine: this.#engine, policyOf }),
@@ -149,6 +157,7 @@ export class CloudServer implements SecretsUser {
       draining: () => this.#draining,
       identify: (request, scope) => this.#perimeter.identify(request, scope),
       onRefused: (code) => this.#metrics.onRefused(code),
+      ...this.#repository(),
     });
     this.#app = this.#routes();
     this.#standingCheck = setInterval(() => this.#checkStanding(), standingCheckMs);
@@ -227,8 +236,47 @@ export class CloudServer implements SecretsUser {
     return !this.#draining && runner.parallel > 0 && runner.problem === undefined;
   }
 
+  #shelfEvents(): ShelfEvents {
+    const { limits } = this.#options;
+    const rebuild = () => {
+      this.#models = new ModelTable(newestOfEach(this.#shelf.all), limits);
+    };
+    return {
+      check: (all) => {
+        new ModelTable(newestOfEach(all), limits);
+        requireRoom(messageBounds(limits, all), this.#bounds);
+      },
+      onLoaded: (served, warmRuns) => {
+        this.#engine.introduce(served, warmRuns);
+        rebuild();
+      },
+      onTakenOff: (served) => {
+        rebuild();
+        // Its devices look for another server, or hear at their next hello what is missing here.
+        for (const session of this.#sessions.keys()) {
+          if (session.claims(served.digest)) session.goAway('bundle unloaded');
+        }
+      },
+      settled: (served) => this.#engine.settled(served),
+    };
+  }
+
+  #repository(): { readonly admin?: BundleRepository } {
+    const { repositoryFolder: folder, logger } = this.#options;
+    if (folder === undefined) return {};
+    const admin = new BundleRepository({
+      ...{ folder, logger, shelf: this.#shelf },
+      refusal: () =>
+        this.#draining
+          ? new OfframpError('DRAINING', 'This server is stopping and changes nothing')
+          : undefined,
+      onChange: (verb, outcome) => this.#metrics.onRepositoryChange(verb, outcome),
+    });
+    return { admin };
+  }
+
   #routes(): FastifyInstance {
-    const { logger, bundles, runner } = this.#options;
+    const { logger, runner } = this.#options;
     const app = fastify({
       loggerInstance: logger,
       logController: new LogController({ disableRequestLogging: true }),
@@ -247,7 +295,7 @@ export class CloudServer implements SecretsUser {
       return {
         ready: this.#ready,
         provider: runner.provider,
-        bundles: bundles.map(({ id, digest }) => ({ id, digest })),
+        bundles: this.#shelf.all.map(({ id, digest }) => ({ id, digest })),
       };
     });
     app.get('/metrics', { config: { operation: serverOperations.metrics } }, async (_request, reply) => {

@@ -17,6 +17,7 @@ import {
   type TransportEvents,
   type Welcome,
 } from '../shared/protocol/index.ts';
+import type { BundleShelf } from './bundle-shelf.ts';
 import type { Client } from './clients.ts';
 import type { SentWork } from './picture-decoder.ts';
 import type { ServedBundle } from './served-bundle.ts';
@@ -39,7 +40,7 @@ export interface SessionLimits {
 /** What a session needs of the server around it. */
 export interface SessionHost {
   readonly serverName: string;
-  readonly bundles: readonly ServedBundle[];
+  readonly shelf: Pick<BundleShelf, 'all' | 'byTag'>;
   readonly limits: SessionLimits;
   readonly clock: Clock;
   /** Names the connection, as no other is named: connections take turns at being served. */
@@ -67,16 +68,15 @@ export class Session implements TransportEvents {
   readonly #transport: Transport;
   /** Requests without an answer yet, with what drops them from the queue. */
   readonly #inFlight = new Map<number, () => void>();
-  readonly #byTag: ReadonlyMap<number, ServedBundle>;
   readonly #cancelHelloTimeout: () => void;
   readonly #requests: RateBucket;
   #client: Client | undefined;
+  #claims: Hello['bundles'] = [];
   #state: 'awaiting-hello' | 'ready' | 'closed' = 'awaiting-hello';
 
   constructor(host: SessionHost, transport: Transport) {
     this.#host = host;
     this.#transport = transport;
-    this.#byTag = new Map(host.bundles.map((served) => [served.tag, served]));
     const { helloTimeoutMs, requestsPerSecond } = host.limits;
     const rate = { perSecond: requestsPerSecond, burst: requestsPerSecond };
     this.#requests = new RateBucket(rate, host.clock.now());
@@ -92,6 +92,11 @@ export class Session implements TransportEvents {
   /** Whose connection it is, once the hello has said it. */
   get client(): Client | undefined {
     return this.#client;
+  }
+
+  /** Whether its device runs this very bundle. */
+  claims(digest: string): boolean {
+    return this.#claims.some((claim) => claim.digest === digest);
   }
 
   get greeted(): boolean {
@@ -160,15 +165,16 @@ export class Session implements TransportEvents {
   }
 
   #greet(hello: Hello): void {
-    const { serverName, bundles, limits } = this.#host;
+    const { serverName, shelf, limits } = this.#host;
     const client = this.#host.authorise(hello.token);
     this.#client = client;
-    for (const claim of hello.bundles) checkClaim(claim, bundles);
+    for (const claim of hello.bundles) checkClaim(claim, shelf.all);
+    this.#claims = hello.bundles;
     this.#cancelHelloTimeout();
     this.#state = 'ready';
     const welcome: Welcome = {
       server: serverName,
-      bundles: bundles.map(({ id, digest }) => ({ id, digest })),
+      bundles: shelf.all.map(({ id, digest }) => ({ id, digest })),
       credits: Math.min(limits.credits, client.maxInFlight ?? limits.credits),
       maxFrameBytes: limits.maxFrameBytes,
       ...(limits.maxImageBytes > 0 && { maxImageBytes: limits.maxImageBytes }),
@@ -203,7 +209,7 @@ export class Session implements TransportEvents {
   }
 
   #accept(id: number, request: InferRequest): void {
-    const served = this.#byTag.get(request.bundleTag);
+    const served = this.#host.shelf.byTag(request.bundleTag);
     if (served === undefined) {
       const tag = request.bundleTag.toString(16).padStart(8, '0');
       throw new OfframpError('BUNDLE_NOT_FOUND', `No bundle here has a digest that begins with ${tag}`);
@@ -274,14 +280,15 @@ export class Session implements TransportEvents {
 }
 
 function checkClaim(claim: Hello['bundles'][number], bundles: readonly ServedBundle[]): void {
-  const own = bundles.find(({ id }) => id === claim.id);
-  if (own === undefined) {
+  const own = bundles.filter(({ id }) => id === claim.id);
+  if (own.length === 0) {
     const known = bundles.map(({ id }) => id).join(', ');
     throw new OfframpError('BUNDLE_NOT_FOUND', `This server has no bundle '${claim.id}'; it has ${known}`);
   }
-  if (own.digest === claim.digest) return;
+  if (own.some(({ digest }) => digest === claim.digest)) return;
+  const digests = own.map(({ digest }) => digest).join(' and ');
   throw new OfframpError(
     'BUNDLE_DIGEST_MISMATCH',
-    `Bundle '${claim.id}' has digest ${claim.digest} on the device and ${own.digest} on the server; install the same bundle on both`,
+    `Bundle '${claim.id}' has digest ${claim.digest} on the device and ${digests} on the server; install the same bundle on both`,
   );
 }

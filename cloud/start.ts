@@ -9,7 +9,7 @@ import { type RemoteServer, startRemoteRunner } from './executors/index.ts';
 import type { CloudLimits } from './limits.ts';
 import { Secrets } from './secrets.ts';
 import { type ServedBundle, serveBundle } from './served-bundle.ts';
-import { CloudServer } from './server.ts';
+import { type CloudOptions, CloudServer } from './server.ts';
 import type { TlsFiles } from './tls.ts';
 
 export interface CloudConfig {
@@ -24,6 +24,8 @@ export interface CloudConfig {
   readonly trustedProxies?: readonly string[];
   /** Folders of the bundles to serve. */
   readonly bundleFolders: readonly string[];
+  /** See {@link CloudOptions}. */
+  readonly repositoryFolder?: string | undefined;
   /** Execution providers, tried in this order. */
   readonly providers: readonly Provider[];
   readonly workers: number;

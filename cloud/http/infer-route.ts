@@ -56,7 +56,7 @@ export function inferRoutes(options: InferRouteOptions): Route[] {
   return ofModel('/infer', {
     method: 'POST',
     operation: {
-      ...{ id: 'infer', tag: 'inference', summary: 'Have rows computed', access: 'token' },
+      ...{ id: 'infer', tag: 'inference', summary: 'Have rows computed', access: 'infer' },
       description:
         'JSON, or JSON with binary tensors behind it and its length in Inference-Header-Content-Length; a length of 0 makes the whole body the input tensor.',
       request: [

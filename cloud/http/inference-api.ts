@@ -69,7 +69,8 @@ export class InferenceApi {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', (_request, _payload, done) => done(null));
     scope.addHook('onRequest', async ({ raw, routeOptions }) => {
-      if (routeOptions.config.operation?.access !== 'open') identify(raw, 'infer');
+      const access = routeOptions.config.operation?.access ?? 'infer';
+      if (access !== 'open') identify(raw, access);
     });
     scope.setErrorHandler((thrown, { log, raw }, reply) => {
       const error = toOfframpError(thrown);

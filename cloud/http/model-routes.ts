@@ -59,7 +59,7 @@ export function modelRoutes(options: ModelRoutesOptions): Route[] {
       method: 'GET',
       url: '/v2',
       operation: {
-        ...{ id: 'serverMetadata', tag: 'server', summary: 'Name, version and extensions', access: 'token' },
+        ...{ id: 'serverMetadata', tag: 'server', summary: 'Name, version and extensions', access: 'infer' },
         answers: {
           200: {
             description: 'what the server is',
@@ -73,7 +73,7 @@ export function modelRoutes(options: ModelRoutesOptions): Route[] {
     ...ofModel('', {
       method: 'GET',
       operation: {
-        ...{ id: 'modelMetadata', tag: 'models', summary: 'Inputs and outputs of a model', access: 'token' },
+        ...{ id: 'modelMetadata', tag: 'models', summary: 'Inputs and outputs of a model', access: 'infer' },
         answers: {
           200: { description: 'what the model is', schema: 'ModelMetadata' },
           404: unknownModel,
@@ -84,7 +84,7 @@ export function modelRoutes(options: ModelRoutesOptions): Route[] {
     ...ofModel('/ready', {
       method: 'GET',
       operation: {
-        ...{ id: 'modelReady', tag: 'models', summary: 'Whether a model takes work', access: 'token' },
+        ...{ id: 'modelReady', tag: 'models', summary: 'Whether a model takes work', access: 'infer' },
         answers: {
           200: { description: 'it does', schema: 'ModelReady' },
           404: unknownModel,
@@ -100,7 +100,7 @@ export function modelRoutes(options: ModelRoutesOptions): Route[] {
     ...ofModel('/config', {
       method: 'GET',
       operation: {
-        ...{ id: 'modelConfig', tag: 'models', summary: "A model's configuration", access: 'token' },
+        ...{ id: 'modelConfig', tag: 'models', summary: "A model's configuration", access: 'infer' },
         description: "In Triton's shape. `parameters` has the bundle, its digest, the classes and the exits.",
         answers: { 200: { description: 'the configuration', schema: 'ModelConfig' }, 404: unknownModel },
       },
@@ -113,7 +113,7 @@ export function modelRoutes(options: ModelRoutesOptions): Route[] {
       method: 'GET',
       url: '/v2/models/stats',
       operation: {
-        ...{ id: 'statistics', tag: 'models', summary: 'Counters of all models', access: 'token' },
+        ...{ id: 'statistics', tag: 'models', summary: 'Counters of all models', access: 'infer' },
         answers: { 200: { description: 'counters since the start', schema: 'Statistics' } },
       },
       handler: () => ({ model_stats: models().all.map(({ name }) => statistics.of(name)) }),
@@ -121,7 +121,7 @@ export function modelRoutes(options: ModelRoutesOptions): Route[] {
     ...ofModel('/stats', {
       method: 'GET',
       operation: {
-        ...{ id: 'modelStatistics', tag: 'models', summary: 'Counters of a model', access: 'token' },
+        ...{ id: 'modelStatistics', tag: 'models', summary: 'Counters of a model', access: 'infer' },
         answers: {
           200: { description: 'counters since the start', schema: 'Statistics' },
           404: unknownModel,

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import type { Scope } from '../../shared/host/index.ts';
 import { type SchemaName, schemas } from './schemas.ts';
 
 /** A body in the OpenAPI document. */
@@ -20,8 +21,8 @@ export interface Operation {
   readonly tag: 'health' | 'inference' | 'models' | 'not supported' | 'repository' | 'server';
   readonly summary: string;
   readonly description?: string;
-  /** Whether a token is asked for, where the server has any. */
-  readonly access: 'open' | 'token';
+  /** What a caller's token has to allow, where the server has tokens; `open` asks for none. */
+  readonly access: 'open' | Scope;
   readonly request?: readonly DescribedBody[];
   readonly answers: Readonly<Record<number, DescribedAnswer>>;
 }
@@ -101,7 +102,7 @@ function operationObject(
     ...(request !== undefined && { requestBody: { content: contentOf(request) } }),
     responses: {
       ...Object.fromEntries(Object.entries(answers).map(([status, answer]) => [status, response(answer)])),
-      ...(access === 'token' && {
+      ...(access !== 'open' && {
         401: response({ description: 'no token, or none that is known', schema: 'Error' }),
       }),
     },

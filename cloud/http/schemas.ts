@@ -144,10 +144,25 @@ const indexRequest = Type.Object(
   { ready: Type.Optional(Type.Boolean({ description: 'only models that are ready' })) },
   { description: 'which models to list' },
 );
+const changeRequest = Type.Object(
+  {
+    parameters: Type.Optional(
+      Type.Object({
+        digest: Type.Optional(
+          Type.String({
+            description: 'only the version whose digest begins so',
+            pattern: '^[0-9a-f]{8,64}$',
+          }),
+        ),
+      }),
+    ),
+  },
+  { description: 'what to do with a bundle' },
+);
 const repositoryIndex = Type.Array(
   Type.Object({
     name: Type.String(),
-    version: Type.String(),
+    version: Type.Optional(Type.String({ description: 'absent for what is not loaded' })),
     state: Type.String(),
     reason: Type.String(),
   }),
@@ -184,6 +199,7 @@ export const schemas = {
   ModelMetadata: modelMetadata,
   ModelReady: modelReady,
   Readiness: readiness,
+  RepositoryChangeRequest: changeRequest,
   RepositoryIndex: repositoryIndex,
   RepositoryIndexRequest: indexRequest,
   ServerMetadata: serverMetadata,

@@ -36,7 +36,7 @@ function refusal(method: Route['method'], id: string, what: string): Omit<Route,
   return {
     method,
     operation: {
-      ...{ id, tag: 'not supported', summary: `Not supported: ${what}`, access: 'token' },
+      ...{ id, tag: 'not supported', summary: `Not supported: ${what}`, access: 'infer' },
       answers: { 501: { description: `there is no ${what} here`, schema: 'Error' } },
     },
     handler: () => {

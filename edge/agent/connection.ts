@@ -236,11 +236,13 @@ export class Connection {
     if (this.#welcome !== undefined)
       throw new OfframpError('FRAME_INVALID', 'A second welcome on one connection');
     for (const { id, digest } of this.#hello.bundles) {
-      const theirs = welcome.bundles.find((bundle) => bundle.id === id);
-      if (theirs?.digest === digest) continue;
+      // A server has several versions of a bundle while its devices move over to a new one.
+      const theirs = welcome.bundles.filter((bundle) => bundle.id === id);
+      if (theirs.some((bundle) => bundle.digest === digest)) continue;
+      const digests = theirs.map((bundle) => bundle.digest).join(' and ');
       throw new OfframpError(
         'BUNDLE_DIGEST_MISMATCH',
-        `Bundle '${id}' has digest ${digest} here and ${theirs?.digest ?? 'none'} on the server`,
+        `Bundle '${id}' has digest ${digest} here and ${digests || 'none'} on the server`,
       );
     }
     this.#cancelWelcomeTimeout();

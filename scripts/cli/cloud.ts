@@ -30,6 +30,10 @@ export function defineCloud(): ConfiguredCommand {
         `"${defaultBundle}"`,
       ),
     )
+    .option(
+      '--repository <folder>',
+      'folders of bundles, named by id, that administrators may have loaded and unloaded meanwhile',
+    )
     .addOption(deviceOption())
     .option('--workers <number>', 'inference threads', wholeNumber(1, 64), 1)
     .option('--threads <number>', 'threads inside each', wholeNumber(1, 256), 1)

@@ -20,6 +20,7 @@ export interface CloudCommandOptions extends AccessSettings, RemoteSettings {
   readonly host: string;
   readonly port: number;
   readonly bundle: readonly string[];
+  readonly repository?: string;
   readonly device: Device;
   readonly workers: number;
   readonly threads: number;
@@ -52,6 +53,7 @@ export async function cloudCommand(options: CloudCommandOptions): Promise<void> 
     allowedOrigins: options.allowOrigin ?? [],
     trustedProxies: options.trustProxy ?? [],
     bundleFolders: options.bundle.map(findBundle),
+    repositoryFolder: options.repository,
     providers: providersOf(options.device),
     workers,
     threadsPerWorker: threads,

@@ -4,6 +4,7 @@ import {
   type EngineObserver,
   type Scheduler,
   type ServedBundle,
+  type SessionHost,
   type Work,
 } from '../../cloud/index.ts';
 import { batchingPolicies } from '../../cloud/policies.ts';
@@ -12,7 +13,7 @@ import type { Clock } from '../../shared/clock.ts';
 import { systemClock } from '../../shared/clock.ts';
 import type { OfframpError } from '../../shared/errors.ts';
 import type { InferResult } from '../../shared/protocol/index.ts';
-import type { Runner, RunOutput } from '../../shared/runtime/index.ts';
+import type { LoadingRunner, Runner, RunOutput, WarmRun } from '../../shared/runtime/index.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
 
 export const limits: BatchingBounds = { maxBatchRows: 16, maxQueuedRows: 2000 };
@@ -112,8 +113,9 @@ export function submit(
 }
 
 /** A runner whose runs wait until the test ends them, for what cannot be made to happen with a real one. */
-export class HeldRunner implements Runner {
+export class HeldRunner implements LoadingRunner {
   readonly provider = 'cpu';
+  readonly warmRuns = [];
   parallel = 1;
   readonly runs: {
     readonly key: string;
@@ -128,7 +130,18 @@ export class HeldRunner implements Runner {
     });
   }
 
+  async load(): Promise<readonly WarmRun[]> {
+    return [];
+  }
+
+  async unload(): Promise<void> {}
+
   async close(): Promise<void> {}
+}
+
+/** What a session sees of a server with one bundle. */
+export function shelfOf(served: ServedBundle): SessionHost['shelf'] {
+  return { all: [served], byTag: (tag) => (tag === served.tag ? served : undefined) };
 }
 
 /** Logits of `rows` rows that are sure of class 0, and no codes. */

@@ -16,7 +16,7 @@ import {
   type Frame,
   subprotocol,
 } from '../../shared/protocol/index.ts';
-import type { Runner } from '../../shared/runtime/index.ts';
+import type { LoadingRunner } from '../../shared/runtime/index.ts';
 import type { WorkerPool } from '../../shared/runtime/node/index.ts';
 import { until, within } from '../protocol/expect.ts';
 import { drawnImage, openRealBundle, segmentGraphs, startPool } from '../runtime/real-bundle.ts';
@@ -64,7 +64,7 @@ export function startIdleServer(
 }
 
 async function startOn(
-  runner: Runner,
+  runner: LoadingRunner,
   close: () => Promise<void>,
   change: Partial<CloudLimits>,
   options: Partial<CloudOptions>,

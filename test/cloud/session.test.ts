@@ -24,7 +24,7 @@ import {
 import { MemoryTransport } from '../protocol/memory-transport.ts';
 import { openRealBundle } from '../runtime/real-bundle.ts';
 import { settled, VirtualClock } from '../support/virtual-clock.ts';
-import { HeldRunner, makeEngine, sureLogits } from './engine-source.ts';
+import { HeldRunner, makeEngine, shelfOf, sureLogits } from './engine-source.ts';
 
 const served = serveBundle(await openRealBundle());
 const { id: bundleId, digest, tag, classes } = served;
@@ -65,7 +65,7 @@ function setting(
   const clients = new Clients({ tokens, openScopes, clock, epochMs: () => 0, onRows: () => {} });
   const host: SessionHost = {
     serverName: 'offramp/test',
-    bundles: [served],
+    shelf: shelfOf(served),
     limits: { ...limits, ...(change.requestsPerSecond && { requestsPerSecond: change.requestsPerSecond }) },
     clock,
     load: () => engine.load,

@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 // The one test that joins both rooms without a network between them.
 import { Clients, Session, type SessionLimits, serveBundle, type Work } from '../../cloud/index.ts';
 import { Uplink } from '../../edge/agent/index.ts';
+import { shelfOf } from '../cloud/engine-source.ts';
 import { join, MemoryTransport } from '../protocol/memory-transport.ts';
 import { openRealBundle } from '../runtime/real-bundle.ts';
 import { settled, VirtualClock } from '../support/virtual-clock.ts';
@@ -34,7 +35,7 @@ function joined(): { uplink: Uplink; clock: VirtualClock; work: Work[]; refusals
         {
           serverName: 'offramp/test',
           connection: 'connection 1',
-          bundles: [served],
+          shelf: shelfOf(served),
           limits,
           clock,
           load: () => ({ queuedRows: 0, runningRows: 0 }),

@@ -58,7 +58,11 @@ async function warmRun(own: LoadedGraph, rows: number): Promise<WarmRun> {
   const { key, input } = own.graph;
   const size = input.shape.reduce((product, side) => product * side, rows);
   await runOnce(own, new Uint8Array(size), rows);
-  const { runMicros } = await runOnce(own, new Uint8Array(size), rows);
+  const { outputs, runMicros } = await runOnce(own, new Uint8Array(size), rows);
+  // A network that makes nothing of an empty picture is no network to serve.
+  if (outputs.some((output) => output instanceof Float32Array && !output.every(Number.isFinite))) {
+    throw new OfframpError('BUNDLE_FILE_CORRUPT', `${key}: the graph gives logits that are not finite`);
+  }
   return { key, rows, runMicros };
 }
 

@@ -5,6 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { describeRoutes } from '../../../cloud/http/index.ts';
 import { schemas } from '../../../cloud/http/schemas.ts';
+import { parseTokens } from '../../../shared/host/index.ts';
 import { cleanUp, served, startServer, token } from '../server-source.ts';
 
 interface Media {
@@ -35,7 +36,9 @@ interface Documented {
   readonly operation: OperationObject;
 }
 
-const { server } = await startServer();
+const adminToken = 'the-token-of-an-operator';
+const tokens = parseTokens(`${token}\noperator ${adminToken} scope admin`, 'the test');
+const { server } = await startServer({}, { tokens });
 const document: Document = await (await fetch(`${server.url}/openapi.json`)).json();
 const all: Documented[] = Object.entries(document.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ method: method.toUpperCase(), path, operation })),
@@ -134,7 +137,8 @@ Document('refers to schemas that are in it, and has examples that fit them', () 
 
 for (const one of all) {
   Document(`tells what ${one.method} ${one.path} answers`, async () => {
-    const response = await ask(one, `Bearer ${token}`);
+    const isForAdmins = '403' in one.operation.responses;
+    const response = await ask(one, `Bearer ${isForAdmins ? adminToken : token}`);
     const text = await response.text();
     const described = one.operation.responses[response.status];
     assert.ok(described, `${response.status} is not described: ${text.slice(0, 200)}`);
@@ -155,6 +159,8 @@ for (const one of all) {
     const isOpen = one.operation.security.length === 0;
     assert.is(response.status === 401, !isOpen, `${response.status}`);
     if (!isOpen) assert.ok(one.operation.responses[401], 'the 401 is not described');
+    if (one.operation.responses[403] === undefined) return;
+    assert.is((await ask(one, `Bearer ${token}`)).status, 403);
   });
 }
 

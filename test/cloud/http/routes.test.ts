@@ -234,6 +234,7 @@ const Admin = suite('loading and unloading');
 Admin('is left to the hook, for those who may', async () => {
   const calls: string[] = [];
   const admin = {
+    available: async () => ['other', served.id],
     load: async (name: string) => void calls.push(`load ${name}`),
     unload: async (name: string) => {
       throw new OfframpError('BUNDLE_NOT_FOUND', `no ${name}`);
