@@ -95,6 +95,7 @@ export class Engine {
       rows: work.rows,
       queuedAtMs: now,
       deadlineMs: now + work.budgetMs,
+      ...(work.timeoutMicros !== undefined && { timeoutMicros: work.timeoutMicros }),
       item: { lane, work },
     };
     this.#refuseHopeless(ticket);

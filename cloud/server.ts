@@ -7,6 +7,7 @@ import { type ErrorCode, OfframpError } from '../shared/errors.ts';
 import { decodeImage, listenError, sentPictureResize, type TokenEntry } from '../shared/host/index.ts';
 import { maxHeaderBytes, subprotocol } from '../shared/protocol/index.ts';
 import type { LoadingRunner, WarmRun } from '../shared/runtime/index.ts';
+import type { Tracer } from '../shared/trace/index.ts';
 import type { Scheduler } from './batching/index.ts';
 import { BundleRepository } from './bundle-repository.ts';
 import { BundleShelf, newestOfEach, type ShelfEvents } from './bundle-shelf.ts';
@@ -49,6 +50,8 @@ export interface CloudOptions extends AccessOptions {
   /** Settings of bundles by id, see `batchingSchema`. */
   readonly batching?: Readonly<Record<string, unknown>> | undefined;
   readonly limits: CloudLimits;
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer | undefined;
   readonly version: string;
   readonly logger: FastifyBaseLogger;
 }
@@ -142,6 +145,7 @@ export class CloudServer implements SecretsUser {
       shelf: this.#shelf,
       limits: { ...limits, ...this.#bounds },
       clock: systemClock,
+      ...(options.tracer !== undefined && { tracer: options.tracer }),
       load: () => this.#engine.load,
       submit: (work) => this.#pictures.submit(work),
       onRefused: (code) => this.#metrics.onRefused(code),
@@ -151,6 +155,7 @@ export class CloudServer implements SecretsUser {
     };
     this.#inference = new InferenceApi({
       ...{ limits, runner, statistics, policyOf, clock: systemClock, version: options.version },
+      tracer: options.tracer,
       host: new EngineHost({ engine: this.#engine, policyOf }),
       models: () => this.#models,
       ready: () => this.#ready,

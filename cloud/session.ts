@@ -17,10 +17,12 @@ import {
   type TransportEvents,
   type Welcome,
 } from '../shared/protocol/index.ts';
+import type { Tracer } from '../shared/trace/index.ts';
 import type { BundleShelf } from './bundle-shelf.ts';
 import type { Client } from './clients.ts';
 import type { SentWork } from './picture-decoder.ts';
 import type { ServedBundle } from './served-bundle.ts';
+import { traceWork } from './trace-work.ts';
 
 export interface SessionLimits {
   /** Requests in flight per connection; announced as `credits`. */
@@ -49,6 +51,8 @@ export interface SessionHost {
   /** @throws OfframpError UNAUTHORIZED, FORBIDDEN, TOO_MANY_CONNECTIONS. */
   authorise(token: string | undefined): Client;
   submit(work: SentWork): () => void;
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer;
   /** Counts a refusal by its code. */
   onRefused(code: OfframpError['code']): void;
   onReady(agent: string, client: string): void;
@@ -234,6 +238,7 @@ export class Session implements TransportEvents {
   }
 
   #submit(id: number, served: ServedBundle, request: InferRequest): () => void {
+    const traced = traceWork(this.#host, 'infer', served, request);
     return this.#host.submit({
       served,
       cut: request.cut,
@@ -243,8 +248,12 @@ export class Session implements TransportEvents {
       client: this.#host.connection,
       rows: request.rows,
       budgetMs: request.budgetMs,
-      onResult: (result) => this.#answer(id, () => encodeResult({ id, ...result })),
+      onResult: (result) => {
+        traced?.onResult(result);
+        this.#answer(id, () => encodeResult({ id, ...result }));
+      },
       onError: (error) => {
+        traced?.onError(error);
         this.#host.onRefused(error.code);
         this.#answer(id, () => encodeError(id, error));
       },

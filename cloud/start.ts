@@ -4,6 +4,7 @@ import { OfframpError } from '../shared/errors.ts';
 import { bundleFolder, isLoopback, type TokenSource } from '../shared/host/index.ts';
 import type { LoadingRunner, Provider, RunnerProvider, SegmentGraph } from '../shared/runtime/index.ts';
 import { WorkerPool } from '../shared/runtime/node/index.ts';
+import type { Tracer } from '../shared/trace/index.ts';
 import type { Scheduler } from './batching/index.ts';
 import { type RemoteServer, startRemoteRunner } from './executors/index.ts';
 import type { CloudLimits } from './limits.ts';
@@ -37,6 +38,8 @@ export interface CloudConfig {
   /** Settings of bundles by id, see `batchingSchema`. */
   readonly batching?: Readonly<Record<string, unknown>> | undefined;
   readonly limits: CloudLimits;
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer | undefined;
   readonly version: string;
   readonly logger: FastifyBaseLogger;
 }

@@ -29,6 +29,8 @@ export interface TensorWork extends AnyWork {
   /** Uint8 [rows, ...]; its memory is the engine's from now on. */
   readonly tensor: Uint8Array<ArrayBuffer>;
   readonly rows: number;
+  /** How long it may wait, where the queue's policy takes that from a request. */
+  readonly timeoutMicros?: number;
   readonly onResult: (result: TensorResult) => void;
 }
 

@@ -11,6 +11,10 @@ const rooms = ['shared', 'edge', 'cloud', 'scripts'];
 
 /** Packages that need Node: a browser cannot load them, so the browser-safe core must not import them. */
 const nodeOnlyPackages = new Set([
+  '@opentelemetry/api',
+  '@opentelemetry/exporter-trace-otlp-http',
+  '@opentelemetry/resources',
+  '@opentelemetry/sdk-trace',
   'cli-progress',
   'commander',
   'fastify',

@@ -8,5 +8,6 @@ export {
   parseBatchingPolicy,
   priorityLevel,
   type QueuePolicy,
+  queuePolicyOf,
 } from './policy.ts';
 export type { Batch, Choice, Costs, LaneView, Scheduler, Ticket, Waiting } from './types.ts';

@@ -164,6 +164,11 @@ export function priorityLevel(policy: BatchingPolicy, asked: number): number {
   return isLevel ? asked : policy.defaultPriorityLevel;
 }
 
+/** The policy that a request waits under which asks for this priority. */
+export function queuePolicyOf(policy: BatchingPolicy, asked: number): QueuePolicy | undefined {
+  return policy.queuePolicies[priorityLevel(policy, asked) - 1];
+}
+
 function completed(settings: QueueSettings = {}, bounds: BatchingBounds): QueuePolicy {
   return {
     timeoutAction: settings.timeout_action ?? 'REJECT',

@@ -68,10 +68,11 @@ export class EngineHost implements InferenceHost {
     range: RowRange,
     [onResult, onError]: [onResult: (result: TensorResult) => void, onError: (error: OfframpError) => void],
   ): () => void {
-    const { served, client, priority, budgetMs } = work;
+    const { served, client, priority, budgetMs, timeoutMicros } = work;
     return this.#options.engine.submitTensor({
       ...{ ...course, served, client, budgetMs, onResult, onError },
       ...(priority !== undefined && { priority }),
+      ...(timeoutMicros !== undefined && { timeoutMicros }),
       tensor: tensorOf(work, range),
       rows: range.end - range.start,
     });

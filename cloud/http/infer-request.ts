@@ -23,7 +23,8 @@ export interface CheckedRequest {
   readonly rows: number;
   /** uint8 [rows, ...shape of the model's input], in memory of its own. */
   readonly tensor: Uint8Array<ArrayBuffer>;
-  readonly budgetMs?: number;
+  /** What its `timeout` says; absent leaves it to the server. */
+  readonly timeoutMicros?: number;
   /** 1 is served first. */
   readonly priority?: number;
   readonly outputs: readonly WantedOutput[];
@@ -151,7 +152,7 @@ function refuseLongWork(outputs: readonly WantedOutput[], rows: number): void {
 }
 
 /** `timeout` and `priority` of the schedule policy extension; 0 leaves either to the server. */
-function schedule(parameters: Parameters): Pick<CheckedRequest, 'budgetMs' | 'priority'> {
+function schedule(parameters: Parameters): Pick<CheckedRequest, 'timeoutMicros' | 'priority'> {
   refuseSharedMemory(parameters);
   const timeoutMicros = own(parameters, 'timeout') ?? 0;
   if (!isWholeNumber(timeoutMicros, maxBudgetMs * 1000)) {
@@ -167,7 +168,7 @@ function schedule(parameters: Parameters): Pick<CheckedRequest, 'budgetMs' | 'pr
       `priority ${JSON.stringify(priority)}, expected a whole number from 0 to ${maxPriority}`,
     );
   }
-  return { ...(timeoutMicros > 0 && { budgetMs: timeoutMicros / 1000 }), ...(priority > 0 && { priority }) };
+  return { ...(timeoutMicros > 0 && { timeoutMicros }), ...(priority > 0 && { priority }) };
 }
 
 function isWholeNumber(value: unknown, most: number): value is number {

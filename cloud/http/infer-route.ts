@@ -2,7 +2,11 @@ import type { FastifyReply } from 'fastify';
 import type { Clock } from '../../shared/clock.ts';
 import { OfframpError } from '../../shared/errors.ts';
 import { argmax } from '../../shared/exits/index.ts';
+import { parseTraceparent, type TraceParent, type Tracer } from '../../shared/trace/index.ts';
+import type { BatchingPolicy } from '../batching/index.ts';
 import type { ListenerLimits } from '../listener.ts';
+import type { ServedBundle } from '../served-bundle.ts';
+import { traceWork } from '../trace-work.ts';
 import { acceptedCoding, type Coding, codingOf, decodeBody, encodeBody } from './content-coding.ts';
 import { exampleRequest } from './example-request.ts';
 import { type CheckedRequest, readInferenceRequest } from './infer-request.ts';
@@ -13,6 +17,7 @@ import type { HttpLimits } from './limits.ts';
 import { modelOf } from './model-routes.ts';
 import type { Model, ModelTable } from './models.ts';
 import { declaredBytes, readBody } from './read-body.ts';
+import { type RequestTime, requestTime } from './request-time.ts';
 import { type Caller, type Identify, ofModel, type Route, type RouteRequest } from './route.ts';
 import type { Statistics } from './statistics.ts';
 import type { TensorData } from './tensors.ts';
@@ -26,6 +31,9 @@ export interface InferRouteOptions {
   readonly draining: () => boolean;
   readonly clock: Clock;
   readonly identify: Identify;
+  readonly policyOf: (served: ServedBundle) => BatchingPolicy;
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer | undefined;
   readonly limits: Pick<HttpLimits, 'httpBudgetMs'> & Pick<ListenerLimits, 'idleTimeoutMs'>;
 }
 
@@ -40,10 +48,12 @@ interface Outputs extends HostTimes {
 interface Inference {
   readonly model: Model;
   readonly checked: CheckedRequest;
-  readonly budgetMs: number;
+  readonly time: RequestTime;
   readonly caller: Caller;
   /** Aborted when nobody waits any more. */
   readonly signal: AbortSignal;
+  /** The caller's span. */
+  readonly trace: TraceParent | undefined;
   /** When its body was there. */
   readonly startMs: number;
 }
@@ -96,10 +106,13 @@ async function infer(
   const body = await receive(request, model, coding, entry);
   const startMs = options.clock.now();
   const checked = readInferenceRequest(body, headerText(request.headers[headerLengthName]), model);
-  const budgetMs = checked.budgetMs ?? limits.httpBudgetMs;
+  const time = requestTime(checked, options.policyOf(model.served), limits.httpBudgetMs);
   // The socket is silent while rows are computed, for longer than silence is allowed otherwise.
-  reply.raw.setTimeout(budgetMs + limits.idleTimeoutMs);
-  const response = await answer(options, { model, checked, budgetMs, caller, signal: entry.signal, startMs });
+  reply.raw.setTimeout(time.budgetMs + limits.idleTimeoutMs);
+  const trace = parseTraceparent(headerText(request.headers.traceparent) ?? '');
+  const response = await answer(options, {
+    ...{ model, checked, time, caller, signal: entry.signal, trace, startMs },
+  });
   reply.raw.setTimeout(limits.idleTimeoutMs);
   return payloadOf(response, request, reply);
 }
@@ -123,17 +136,19 @@ async function receive(
 
 /** Has a request computed, within what its caller may use, and counts what became of it. */
 async function answer(
-  { host, statistics, clock }: InferRouteOptions,
-  { model, checked, budgetMs, caller, signal, startMs }: Inference,
+  { host, statistics, clock, tracer }: InferRouteOptions,
+  { model, checked, time, caller, signal, trace, startMs }: Inference,
 ): Promise<EncodedResponse> {
   caller.begin(checked.rows);
   const readMs = clock.now();
+  const traced = traceWork({ tracer, clock }, 'infer', model.served, { trace, cut: model.segment ?? 0 });
   try {
     const outputs = await compute(host, model, {
       ...{ served: model.served, tensor: checked.tensor, rows: checked.rows },
-      ...{ budgetMs, client: caller.name, signal },
+      ...{ ...time, client: caller.name, signal },
       ...(checked.priority !== undefined && { priority: checked.priority }),
     });
+    traced?.onResult(outputs);
     const computedMs = clock.now();
     const response = respond(model, checked, outputs);
     const endMs = clock.now();
@@ -146,6 +161,7 @@ async function answer(
     });
     return response;
   } catch (thrown) {
+    traced?.onError(OfframpError.from(thrown));
     statistics.onFailure(model.name, (clock.now() - startMs) * 1e6);
     throw thrown;
   } finally {

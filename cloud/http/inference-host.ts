@@ -9,6 +9,8 @@ export interface InferenceWork {
   readonly rows: number;
   /** For all rows together, from now on. */
   readonly budgetMs: number;
+  /** How long they may wait, where the queue takes that from a request; what happens then is the queue's policy. */
+  readonly timeoutMicros?: number;
   /** 1 is served first; absent: as the host sees fit. */
   readonly priority?: number;
   /** Whose rows these are, for fairness. */

@@ -4,12 +4,14 @@ import { OfframpError } from '../../shared/errors.ts';
 import { decideExit } from '../../shared/exits/index.ts';
 import { bundleTag } from '../../shared/protocol/index.ts';
 import { type Runner, segmentKey } from '../../shared/runtime/index.ts';
+import type { TraceParent, Tracer } from '../../shared/trace/index.ts';
 import type { Answer } from './answer.ts';
 import { cloudOrDevice } from './cloud-or-device.ts';
 import { composeAnswer, type ExitOutcome, type Stopwatch, startWatch } from './compose.ts';
 import type { Offload, OffloadResult } from './connection.ts';
 import { type ImageSource, pictureFile } from './image-source.ts';
 import { DurationEstimate, reserveMs } from './reserve.ts';
+import { traceAnswer } from './trace-answer.ts';
 import type { CloudLink } from './uplink.ts';
 
 export interface AgentOptions {
@@ -28,11 +30,15 @@ export interface AgentOptions {
   readonly defaultBudgetMs: number;
   /** Images under way at once; beyond it `classify` refuses with BUSY. */
   readonly maxInFlight: number;
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer;
 }
 
 export interface ClassifyOptions {
   /** Milliseconds for the answer, from the call on. */
   readonly budgetMs?: number;
+  /** The caller's span, which the image's belongs to. */
+  readonly trace?: TraceParent;
 }
 
 /** The last device exit an image came to. */
@@ -86,7 +92,7 @@ export class Agent {
    */
   async classify(
     source: ImageSource,
-    { budgetMs = this.#options.defaultBudgetMs }: ClassifyOptions = {},
+    { budgetMs = this.#options.defaultBudgetMs, trace }: ClassifyOptions = {},
   ): Promise<Answer> {
     const { maxInFlight } = this.#options;
     if (!(budgetMs > 0)) {
@@ -97,7 +103,7 @@ export class Agent {
     }
     this.#inFlight++;
     try {
-      return await this.#answer(source, budgetMs);
+      return await this.#traced(source, budgetMs, trace);
     } finally {
       this.#inFlight--;
     }
@@ -114,9 +120,24 @@ export class Agent {
     await this.#runOwn(new Uint8Array(pixels), startWatch(clock.now()));
   }
 
-  async #answer(source: ImageSource, budgetMs: number): Promise<Answer> {
-    const { clock, cut } = this.#options;
-    const watch = startWatch(clock.now());
+  async #traced(source: ImageSource, budgetMs: number, parent: TraceParent | undefined): Promise<Answer> {
+    const { clock, tracer } = this.#options;
+    const startedAtMs = clock.now();
+    const span = tracer?.start('classify', startedAtMs, parent);
+    const watch = startWatch(startedAtMs, span?.parent);
+    if (span === undefined) return this.#answer(source, watch, budgetMs);
+    try {
+      const answer = await this.#answer(source, watch, budgetMs);
+      traceAnswer(span, startedAtMs, answer);
+      return answer;
+    } catch (thrown) {
+      span.end(clock.now(), {}, OfframpError.from(thrown).code);
+      throw thrown;
+    }
+  }
+
+  async #answer(source: ImageSource, watch: Stopwatch, budgetMs: number): Promise<Answer> {
+    const { cut } = this.#options;
     if (cut === 0) return this.#answerImage(source, watch, budgetMs);
     const outcome = await this.#runDevice(await this.#pixels(source, watch), watch);
     if (outcome.codes === undefined) return this.#onDevice(outcome, watch);
@@ -252,6 +273,7 @@ export class Agent {
       cut,
       budgetMs: leftMs,
       ...(priority !== undefined && { priority }),
+      ...(watch.trace !== undefined && { trace: watch.trace }),
       ...sent,
       classes: bundle.manifest.classes.length,
       onSent: (bytes) => {

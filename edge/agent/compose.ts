@@ -1,5 +1,6 @@
 import type { Bundle } from '../../shared/bundle/index.ts';
 import type { ExitDecision } from '../../shared/exits/index.ts';
+import type { TraceParent } from '../../shared/trace/index.ts';
 import type { Answer, DeviceOpinion, Route } from './answer.ts';
 import type { OffloadResult } from './connection.ts';
 
@@ -21,12 +22,14 @@ export interface Stopwatch {
   encodeMs: number;
   bytesSent: number;
   channelsSent: number | undefined;
+  /** Of an image that is traced. */
+  readonly trace: TraceParent | undefined;
 }
 
-export function startWatch(startedAtMs: number): Stopwatch {
+export function startWatch(startedAtMs: number, trace?: TraceParent): Stopwatch {
   return {
     ...{ startedAtMs, prepareMs: 0, deviceMs: 0, exitMs: 0, encodeMs: 0 },
-    ...{ bytesSent: 0, channelsSent: undefined },
+    ...{ bytesSent: 0, channelsSent: undefined, trace },
   };
 }
 

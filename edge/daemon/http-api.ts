@@ -9,7 +9,8 @@ import type { Bundle } from '../../shared/bundle/index.ts';
 import { type ErrorCode, OfframpError } from '../../shared/errors.ts';
 import type { Admission, ResizeMode } from '../../shared/host/index.ts';
 import type { Runner } from '../../shared/runtime/index.ts';
-import type { Agent, Answer, Uplink } from '../agent/index.ts';
+import { parseTraceparent } from '../../shared/trace/index.ts';
+import type { Agent, Answer, ClassifyOptions, Uplink } from '../agent/index.ts';
 import type { EdgeMetrics } from './metrics.ts';
 import { pictureSource } from './picture-source.ts';
 import { maxImagesPerRequest, requestImages, type SentImage } from './request-images.ts';
@@ -101,6 +102,8 @@ async function classify(request: FastifyRequest, options: HttpApiOptions): Promi
   const { bundle, metrics } = options;
   const { shape } = bundle.manifest.input;
   const budgetMs = budgetOf(request);
+  const trace = parseTraceparent(String(request.headers.traceparent ?? ''));
+  const asked = { ...(budgetMs !== undefined && { budgetMs }), ...(trace !== undefined && { trace }) };
   const images = await requestImages(request, {
     rawImageBytes: shape.reduce((product, size) => product * size, 1),
     maxBodyBytes,
@@ -108,7 +111,7 @@ async function classify(request: FastifyRequest, options: HttpApiOptions): Promi
   return Promise.all(
     images.map(async (image) => {
       try {
-        const answer = await classifyOne(image, budgetMs, options);
+        const answer = await classifyOne(image, asked, options);
         metrics.onAnswer(answer);
         return { id: image.id, answer };
       } catch (thrown) {
@@ -120,12 +123,12 @@ async function classify(request: FastifyRequest, options: HttpApiOptions): Promi
 
 async function classifyOne(
   { kind, bytes }: SentImage,
-  budgetMs: number | undefined,
+  asked: ClassifyOptions,
   { agent, bundle, resize }: HttpApiOptions,
 ): Promise<Answer> {
   const { shape } = bundle.manifest.input;
   const source = kind === 'raw' ? bytes : pictureSource(bytes, shape, resize);
-  return agent.classify(source, budgetMs === undefined ? {} : { budgetMs });
+  return agent.classify(source, asked);
 }
 
 function budgetOf(request: FastifyRequest): number | undefined {

@@ -11,6 +11,7 @@ import {
 } from '../../shared/host/index.ts';
 import { type Runner, segmentGraph } from '../../shared/runtime/index.ts';
 import { WorkerPool } from '../../shared/runtime/node/index.ts';
+import type { Tracer } from '../../shared/trace/index.ts';
 import { Agent, Uplink, type UplinkEvent } from '../agent/index.ts';
 import { type CloudTlsFiles, keptFresh, readCloudTls } from './cloud-tls.ts';
 import { httpApi } from './http-api.ts';
@@ -35,6 +36,8 @@ export interface AgentConfig {
   readonly workers: number;
   readonly threadsPerWorker: number;
   readonly version: string;
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer | undefined;
   readonly onEvent: (event: UplinkEvent) => void;
 }
 
@@ -94,6 +97,7 @@ function assemble(config: AgentConfig, bundle: Bundle, runner: WorkerPool, cut: 
     ...(config.priority !== undefined && { priority: config.priority }),
     defaultBudgetMs: config.budgetMs,
     maxInFlight: config.maxInFlight,
+    ...(config.tracer !== undefined && { tracer: config.tracer }),
   });
   // Not before: an agent that cannot be made must not leave a connection behind.
   uplink?.start();

@@ -7,6 +7,7 @@ import { defaultBundle, defaultCloudPort } from '../project.ts';
 import { addAccessOptions } from './access.ts';
 import { examples } from './examples.ts';
 import { addRemoteOptions } from './remote.ts';
+import { addTracingOptions } from './tracing.ts';
 
 export function defineCloud(): ConfiguredCommand {
   const command = new ConfiguredCommand('cloud')
@@ -64,7 +65,7 @@ export function defineCloud(): ConfiguredCommand {
       10_000,
     )
     .option('--token-file <file>', 'bearer tokens, one a line (or OFFRAMP_CLOUD_TOKEN)');
-  return addRemoteOptions(addAccessOptions(command))
+  return addTracingOptions(addRemoteOptions(addAccessOptions(command)))
     .addOption(logLevelOption())
     .option('--json', 'say where it listens as JSON')
     .addConfigOptions()

@@ -4,6 +4,7 @@ import { channels, logLevelOption, port, resizeOption, wholeNumber } from '../op
 import { defaultBundle, defaultEdgePort } from '../project.ts';
 import { addCloudTlsOptions } from './access.ts';
 import { examples } from './examples.ts';
+import { addTracingOptions } from './tracing.ts';
 
 export function defineEdge(): ConfiguredCommand {
   const command = new ConfiguredCommand('edge')
@@ -52,7 +53,7 @@ export function defineEdge(): ConfiguredCommand {
       "bearer tokens of the daemon's own API, one a line (or OFFRAMP_EDGE_TOKEN)",
     )
     .option('--cloud-token-file <file>', "file with the cloud server's token (or OFFRAMP_CLOUD_TOKEN)");
-  return addCloudTlsOptions(command)
+  return addTracingOptions(addCloudTlsOptions(command))
     .addOption(logLevelOption())
     .option('--json', 'say where it listens as JSON')
     .addConfigOptions()

@@ -11,12 +11,14 @@ import { OfframpError } from '../../shared/errors.ts';
 import { untilSignal } from '../../shared/host/index.ts';
 import type { AccessSettings } from '../cli/access.ts';
 import type { RemoteSettings } from '../cli/remote.ts';
+import type { TracingSettings } from '../cli/tracing.ts';
 import { type Device, providersOf, tokenSource } from '../options.ts';
 import { listeningPlace, print, say } from '../output.ts';
 import { findBundle, version } from '../project.ts';
 import { remoteServerOf } from './remote.ts';
+import { tracingOf } from './tracing.ts';
 
-export interface CloudCommandOptions extends AccessSettings, RemoteSettings {
+export interface CloudCommandOptions extends AccessSettings, RemoteSettings, TracingSettings {
   readonly host: string;
   readonly port: number;
   readonly bundle: readonly string[];
@@ -45,6 +47,7 @@ export async function cloudCommand(options: CloudCommandOptions): Promise<void> 
   const { host, port, workers, threads, drainMs } = options;
   const logger = pino({ level: options.logLevel, base: { service: 'cloud' } }, pino.destination(2));
   const stopped = untilSignal();
+  const tracing = await tracingOf(options, 'offramp-cloud', logger);
   const cloud = await startCloud({
     host,
     port,
@@ -62,6 +65,7 @@ export async function cloudCommand(options: CloudCommandOptions): Promise<void> 
     batching: settingsOf(options.bundleSettings),
     limits: limitsOf(options),
     version,
+    tracer: tracing?.tracer,
     logger,
   });
   if (options.json) print(JSON.stringify({ listening: cloud.url, provider: cloud.provider }));
@@ -72,6 +76,7 @@ export async function cloudCommand(options: CloudCommandOptions): Promise<void> 
   const signal = await stopped;
   logger.info({ signal }, 'draining');
   const lost = await cloud.stop();
+  await tracing?.stop();
   if (lost > 0) say(`${lost} requests were still unanswered after ${drainMs} ms and were given up.`);
 }
 

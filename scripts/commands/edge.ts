@@ -2,11 +2,13 @@ import pino from 'pino';
 import { startEdge } from '../../edge/daemon/index.ts';
 import { type ResizeMode, untilSignal } from '../../shared/host/index.ts';
 import type { CloudTlsSettings } from '../cli/access.ts';
+import type { TracingSettings } from '../cli/tracing.ts';
 import { cloudTlsFilesOf, readTokens } from '../options.ts';
 import { listeningPlace, print } from '../output.ts';
 import { findBundle, version } from '../project.ts';
+import { tracingOf } from './tracing.ts';
 
-export interface EdgeCommandOptions extends CloudTlsSettings {
+export interface EdgeCommandOptions extends CloudTlsSettings, TracingSettings {
   readonly host: string;
   readonly port: number;
   readonly bundle: string;
@@ -30,6 +32,7 @@ export interface EdgeCommandOptions extends CloudTlsSettings {
 export async function edgeCommand(options: EdgeCommandOptions): Promise<void> {
   const logger = pino({ level: options.logLevel, base: { service: 'edge' } }, pino.destination(2));
   const stopped = untilSignal();
+  const tracing = await tracingOf(options, 'offramp-edge', logger);
   const edge = await startEdge({
     host: options.host,
     port: options.port,
@@ -47,6 +50,7 @@ export async function edgeCommand(options: EdgeCommandOptions): Promise<void> {
     threadsPerWorker: options.threads,
     maxInFlight: options.maxInFlight,
     version,
+    tracer: tracing?.tracer,
     logger,
   });
   if (options.json) print(JSON.stringify({ listening: edge.url }));
@@ -57,4 +61,5 @@ export async function edgeCommand(options: EdgeCommandOptions): Promise<void> {
   const signal = await stopped;
   logger.info({ signal }, 'stopping');
   await edge.stop();
+  await tracing?.stop();
 }

@@ -19,4 +19,5 @@ export { untilSignal } from './signals.ts';
 export { readTokenFile, type TokenSource } from './token-file.ts';
 export { parseTokens, type Scope, scopes, type TokenEntry, type TokenLimits } from './token-lines.ts';
 export { isLoopback, type KnownToken, refuseOpenHost, TokenTable, tokenRefusal } from './tokens.ts';
+export { startTracing, type Tracing, type TracingOptions } from './tracing.ts';
 export { FileWatch } from './watch-files.ts';

@@ -1,6 +1,7 @@
 import Type, { type Static, type TSchema } from 'typebox';
 import { Compile, type Validator } from 'typebox/compile';
 import { type ErrorCode, isErrorCode, OfframpError } from '../errors.ts';
+import { formatTraceparent, parseTraceparent, type TraceParent, traceparentLength } from '../trace/index.ts';
 import { encodeFrame, type Frame, type FrameType } from './frame.ts';
 import { type PictureFormat, pictureFormats } from './pictures.ts';
 
@@ -50,6 +51,7 @@ const inferSchema = Type.Object(
     f: Type.Optional(Type.Enum(pictureFormats)),
     r: Type.Optional(Type.Integer({ minimum: 1, maximum: 4096 })),
     p: Type.Optional(Type.Integer({ minimum: 1, maximum: 64 })),
+    x: Type.Optional(Type.String({ minLength: traceparentLength, maxLength: traceparentLength })),
     l: Type.Optional(
       Type.Array(Type.Integer({ minimum: 0, maximum: 2 ** 31 }), { minItems: 2, maxItems: 1024 }),
     ),
@@ -102,6 +104,8 @@ export interface InferRequest {
   readonly priority?: number;
   /** At cut 0: every row is a picture file of this format. Absent: raw pixels, uint8 [height, width, channels]. */
   readonly format?: PictureFormat;
+  /** The span on the device that the server's belong to; only of a trace that is recorded. */
+  readonly trace?: TraceParent;
   /** One codec stream (or, at cut 0, one image) per row. */
   readonly rows: readonly Uint8Array[];
 }
@@ -196,6 +200,7 @@ export function encodeInfer(request: InferRequest): Uint8Array<ArrayBuffer> {
   if (request.format !== undefined) header.f = request.format;
   if (request.channels !== undefined) header.r = request.channels;
   if (request.priority !== undefined) header.p = request.priority;
+  if (request.trace !== undefined) header.x = formatTraceparent(request.trace);
   const [only, ...more] = request.rows;
   if (only !== undefined && more.length === 0) return encodeFrame('infer', request.id, header, only);
   header.l = request.rows.map((row) => row.length);
@@ -204,8 +209,9 @@ export function encodeInfer(request: InferRequest): Uint8Array<ArrayBuffer> {
 
 /** @throws OfframpError FRAME_INVALID when a field is off or the row lengths do not add up to the payload. */
 export function parseInfer(frame: Frame): InferRequest {
-  const { b, t, c, f, l, p, r } = parseInferHeader(frame.header);
+  const { b, t, c, f, l, p, r, x } = parseInferHeader(frame.header);
   const cut = c ?? 1;
+  const trace = x === undefined ? undefined : parseTraceparent(x);
   return {
     id: frame.id,
     bundleTag: b,
@@ -213,6 +219,7 @@ export function parseInfer(frame: Frame): InferRequest {
     ...(r !== undefined && { channels: channelsAt(cut, r) }),
     budgetMs: t,
     ...(p !== undefined && { priority: p }),
+    ...(trace !== undefined && { trace }),
     ...(f !== undefined && { format: formatAt(cut, f) }),
     rows: splitRows(frame.payload, l),
   };

@@ -197,6 +197,16 @@ Infer('a row of four channels has these bytes', () => {
   assert.equal(parseInfer(decodeFrame(bytes(rateHex))), rated);
 });
 
+Infer('a trace travels as x, and one that is none is passed over', () => {
+  const trace = { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7', sampled: true };
+  const frame = decodeFrame(encodeInfer({ ...one, trace }));
+  const x = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+  assert.equal(frame.header, { b: one.bundleTag, t: one.budgetMs, x });
+  assert.equal(parseInfer(frame).trace, trace);
+  const odd = encodeFrame('infer', 1, { b: 1, t: 1, x: '-'.repeat(55) }, new Uint8Array(1));
+  assert.is(parseInfer(decodeFrame(odd)).trace, undefined);
+});
+
 Infer('a priority travels as p, and none as nothing', () => {
   const frame = decodeFrame(encodeInfer({ ...one, priority: 3 }));
   assert.is(parseInfer(frame).priority, 3);
@@ -245,6 +255,7 @@ const badInfers: readonly [name: string, header: Record<string, unknown>][] = [
   ['cut 0.5', { b: 1, t: 1, c: 0.5 }],
   ['priority 0', { b: 1, t: 1, p: 0 }],
   ['priority 65', { b: 1, t: 1, p: 65 }],
+  ['a trace too long', { b: 1, t: 1, x: '0'.repeat(56) }],
   ['a rate of 0 channels', { b: 1, t: 1, r: 0 }],
   ['a rate of 4097 channels', { b: 1, t: 1, r: 4097 }],
   ['a rate of 1.5 channels', { b: 1, t: 1, r: 1.5 }],
