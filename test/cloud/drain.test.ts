@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { encodeHello, parseGoaway, parseResult } from '../../shared/protocol/index.ts';
@@ -32,6 +33,24 @@ Drain('tells devices, turns readiness to 503, answers what is in flight, then en
     [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
   );
   for (const frame of results) assert.is(parseResult(frame, served.classes).exits.length, 20);
+  client.socket.close();
+  assert.is(await within(2000, drained), 0);
+});
+
+Drain('takes new work of devices that are on their way to another server', async () => {
+  const running = await startServer({ drainMs: 5000 });
+  const client = await greet(running.wsUrl);
+  const drained = running.server.drain();
+  assert.is((await client.frame(1)).type, 'goaway');
+  for (const [id, pauseMs] of [
+    [1, 0],
+    [2, 500],
+  ] as const) {
+    await sleep(pauseMs);
+    client.socket.send(inferFrame(id, 1));
+    const answer = await client.frame(id + 1);
+    assert.equal([answer.type, answer.id], ['result', id]);
+  }
   client.socket.close();
   assert.is(await within(2000, drained), 0);
 });

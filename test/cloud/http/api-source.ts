@@ -15,6 +15,7 @@ import {
 } from '../../../cloud/http/index.ts';
 import {
   type BatchingBounds,
+  type BatchingPolicy,
   Engine,
   type EngineObserver,
   parseBatchingPolicy,
@@ -63,6 +64,7 @@ export class EngineTally implements EngineObserver {
 
 export interface EngineChange {
   readonly bounds?: BatchingBounds;
+  readonly own?: BatchingPolicy;
   readonly observer?: EngineObserver;
   readonly clock?: Clock;
 }
@@ -70,7 +72,7 @@ export interface EngineChange {
 /** An engine that takes requests in the order in which they come. */
 export function makeEngine(runner: Runner, change: EngineChange = {}): Engine {
   const limits = change.bounds ?? bounds;
-  const own = parseBatchingPolicy({}, 'test', limits);
+  const own = change.own ?? parseBatchingPolicy({}, 'test', limits);
   const observer = change.observer ?? new EngineTally();
   const clock = change.clock ?? systemClock;
   return new Engine({ runner, clock, limits, scheduler: fifo, policyOf: () => own, observer });

@@ -1,8 +1,8 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { EngineHost, type InferenceWork } from '../../../cloud/http/index.ts';
+import { EngineHost, type InferenceWork, type WholeAnswer } from '../../../cloud/http/index.ts';
 import { joinFloats, joinParts, splitRows } from '../../../cloud/http/split-rows.ts';
-import type { Engine } from '../../../cloud/index.ts';
+import { type Engine, parseBatchingPolicy } from '../../../cloud/index.ts';
 import { type Clock, systemClock } from '../../../shared/clock.ts';
 import { OfframpError } from '../../../shared/errors.ts';
 import type { Runner } from '../../../shared/runtime/index.ts';
@@ -129,6 +129,38 @@ Whole('whose budget runs out in the queue is BUDGET_SPENT', async () => {
   await first;
   await rejectsCode(late, 'BUDGET_SPENT');
 });
+
+for (const [action, started] of [
+  ['REJECT', [1, 3]],
+  ['DELAY', [1, 3, 2]],
+] as const) {
+  Whole(`that waits past its own timeout is treated by the queue as ${action} says`, async () => {
+    const clock = new VirtualClock();
+    const runner = new HeldRunner();
+    const queue = { timeout_action: action, allow_timeout_override: true };
+    const own = parseBatchingPolicy({ dynamic_batching: { default_queue_policy: queue } }, 'test', bounds);
+    const host = new EngineHost({ engine: makeEngine(runner, { bounds, clock, own }), policyOf: () => own });
+    const whole = (rows: number, change: Partial<InferenceWork> = {}) =>
+      host.inferWhole(imageWork(0, rows, change)).catch((thrown: unknown) => OfframpError.from(thrown).code);
+    // Too many rows for two of them to share a batch.
+    const first = whole(1);
+    const impatient = whole(2, { timeoutMicros: 5000 });
+    const patient = whole(3, { timeoutMicros: 7000 });
+    clock.advance(6);
+    for (let run = 0; run < started.length; run++) {
+      await until(() => runner.runs.length > run);
+      runner.runs[run]?.finish(sureLogits(served, runner.runs[run]?.rows ?? 0));
+    }
+    assert.equal(
+      runner.runs.map(({ rows }) => rows),
+      started,
+    );
+    const exitsOf = (answer: WholeAnswer | string) => (typeof answer === 'string' ? answer : answer.exits);
+    assert.equal(exitsOf(await first), [0]);
+    assert.equal(exitsOf(await patient), [0, 0, 0]);
+    assert.equal(exitsOf(await impatient), action === 'REJECT' ? 'BUDGET_SPENT' : [0, 0]);
+  });
+}
 
 Whole('of which a batch fails fails as a whole, and the rest is not computed', async () => {
   const runner = new HeldRunner();

@@ -257,10 +257,10 @@ Wanted('for the best classes want at most all of them, of logits only', () => {
 });
 
 Wanted('give their timeout in microseconds and their priority; 0 leaves them to the server', () => {
-  const { budgetMs, priority } = read({ inputs, parameters: { timeout: 1500, priority: 2 } });
-  assert.equal([budgetMs, priority], [1.5, 2]);
+  const { timeoutMicros, priority } = read({ inputs, parameters: { timeout: 1500, priority: 2 } });
+  assert.equal([timeoutMicros, priority], [1500, 2]);
   const left = read({ inputs, parameters: { timeout: 0, priority: 0, sequence_id: 'x', unknown: true } });
-  assert.equal([left.budgetMs, left.priority], [undefined, undefined]);
+  assert.equal([left.timeoutMicros, left.priority], [undefined, undefined]);
   for (const timeout of [-1, 0.5, '5', true, 600_000_001]) {
     refuses({ inputs, parameters: { timeout } }, 'BUDGET_INVALID', 'microseconds');
   }

@@ -2,6 +2,7 @@ import { deflateSync, gunzipSync, gzipSync, inflateSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { InferenceHost, InferenceWork, SegmentWork, WholeAnswer } from '../../../cloud/http/index.ts';
+import { parseBatchingPolicy } from '../../../cloud/index.ts';
 import { OfframpError } from '../../../shared/errors.ts';
 import { argmax } from '../../../shared/exits/index.ts';
 import { until, within } from '../../protocol/expect.ts';
@@ -244,8 +245,20 @@ Host('is the budget, the priority and the caller of the request', async () => {
   await post(place, oneImage, bare);
   const [first, other] = host.works;
   assert.equal([first?.budgetMs, first?.priority, first?.client, first?.rows], [250, 1, 'cam-7', 1]);
+  assert.is(first?.timeoutMicros, undefined);
   assert.equal([other?.budgetMs, other?.priority], [httpLimits.httpBudgetMs, undefined]);
   assert.equal(Uint8Array.from(other?.tensor ?? []), oneImage);
+});
+
+Host('is the timeout of the request as well, where its queue takes one', async () => {
+  const host = scripted(async ({ rows }) => sure(rows));
+  const queue = { default_queue_policy: { allow_timeout_override: true } };
+  const own = parseBatchingPolicy({ dynamic_batching: queue }, 'test');
+  const { url } = await startApi({ host, policyOf: () => own });
+  const inputs = [{ ...imageInput(1), data: Array.from(oneImage) }];
+  await post(`${url}/v2/models/${whole.name}/infer`, { inputs, parameters: { timeout: 250_000 } });
+  const [work] = host.works;
+  assert.equal([work?.budgetMs, work?.timeoutMicros], [httpLimits.httpBudgetMs, 250_000]);
 });
 
 Host('is passed on: rows that were cut short are told', async () => {
