@@ -18,7 +18,7 @@ export interface Credentials {
 
 /** Who a connection or an HTTP request belongs to, and what of it may still be taken. */
 export interface Client {
-  /** For logs, metrics and turns: the certificate's, else the token's; `anonymous` without both. */
+  /** For logs and metrics: the certificate's, else the token's; `anonymous` without both. */
   readonly name: string;
   /** Requests that its token may have in flight over all connections; absent without a limit. */
   readonly maxInFlight: number | undefined;

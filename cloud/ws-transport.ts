@@ -39,7 +39,7 @@ export interface SocketEvents extends TransportEvents {
  */
 export function attach(socket: WebSocket, raw: Duplex, events: SocketEvents, heartbeatMs: number): void {
   // A pong stuck behind a long upload is not death, so every byte counts.
-  raw.on('data', keepHeartbeat(socket, heartbeatMs));
+  raw.on('data', keepHeartbeat(socket, heartbeatMs).hear);
   socket.on('message', (data, isBinary) => {
     // With ws's default binaryType a message is one Buffer.
     const message = data as Buffer;

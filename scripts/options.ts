@@ -71,6 +71,11 @@ export function providersOf(device: Device): Provider[] {
   return device === 'auto' ? ['cuda', 'webgpu', 'cpu'] : [device];
 }
 
+/** The same without the CPU, which everything can be had on. */
+export function acceleratorsOf(device: Device): Provider[] {
+  return providersOf(device).filter((provider) => provider !== 'cpu');
+}
+
 export function logLevelOption(): Option {
   return new Option('--log-level <level>', 'least level of the JSON log on stderr')
     .choices(['trace', 'debug', 'info', 'warn', 'error', 'silent'])

@@ -21,11 +21,13 @@ import { type RequestTime, requestTime } from './request-time.ts';
 import { type Caller, type Identify, ofModel, type Route, type RouteRequest } from './route.ts';
 import type { Statistics } from './statistics.ts';
 import type { TensorData } from './tensors.ts';
+import type { TurnNames } from './turn-names.ts';
 
 export interface InferRouteOptions {
   readonly models: () => ModelTable;
   readonly host: InferenceHost;
   readonly intake: Intake;
+  readonly turns: TurnNames;
   readonly statistics: Statistics;
   /** Whether the server is stopping. */
   readonly draining: () => boolean;
@@ -50,6 +52,8 @@ interface Inference {
   readonly checked: CheckedRequest;
   readonly time: RequestTime;
   readonly caller: Caller;
+  /** In whose name it takes turns. */
+  readonly turn: string;
   /** Aborted when nobody waits any more. */
   readonly signal: AbortSignal;
   /** The caller's span. */
@@ -112,6 +116,7 @@ async function infer(
   const trace = parseTraceparent(headerText(request.headers.traceparent) ?? '');
   const response = await answer(options, {
     ...{ model, checked, time, caller, signal: entry.signal, trace, startMs },
+    turn: options.turns.of(request.raw.socket, caller.name),
   });
   reply.raw.setTimeout(limits.idleTimeoutMs);
   return payloadOf(response, request, reply);
@@ -137,7 +142,7 @@ async function receive(
 /** Has a request computed, within what its caller may use, and counts what became of it. */
 async function answer(
   { host, statistics, clock, tracer }: InferRouteOptions,
-  { model, checked, time, caller, signal, trace, startMs }: Inference,
+  { model, checked, time, caller, turn, signal, trace, startMs }: Inference,
 ): Promise<EncodedResponse> {
   caller.begin(checked.rows);
   const readMs = clock.now();
@@ -145,7 +150,7 @@ async function answer(
   try {
     const outputs = await compute(host, model, {
       ...{ served: model.served, tensor: checked.tensor, rows: checked.rows },
-      ...{ ...time, client: caller.name, signal },
+      ...{ ...time, client: turn, signal },
       ...(checked.priority !== undefined && { priority: checked.priority }),
     });
     traced?.onResult(outputs);

@@ -7,10 +7,11 @@ import type { HttpLimits } from './limits.ts';
 import { type ModelRoutesOptions, modelRoutes } from './model-routes.ts';
 import { type RepositoryRoutesOptions, repositoryRoutes } from './repository-routes.ts';
 import { methodsAt, type Route } from './route.ts';
+import { TurnNames } from './turn-names.ts';
 import { unsupportedRoutes } from './unsupported-routes.ts';
 
 export interface InferenceApiOptions
-  extends Omit<InferRouteOptions, 'intake'>,
+  extends Omit<InferRouteOptions, 'intake' | 'turns'>,
     ModelRoutesOptions,
     RepositoryRoutesOptions {
   readonly limits: HttpLimits & InferRouteOptions['limits'];
@@ -43,7 +44,7 @@ export class InferenceApi {
 
   /** Registers the routes, all under `/v2`. */
   register(app: FastifyInstance): void {
-    const options = { ...this.#options, intake: this.#intake };
+    const options = { ...this.#options, intake: this.#intake, turns: new TurnNames() };
     const routes = [
       ...modelRoutes(options),
       ...inferRoutes(options),

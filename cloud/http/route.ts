@@ -11,7 +11,7 @@ export interface PathParameters {
 
 /** Who makes a request. */
 export interface Caller {
-  /** Callers of one name take turns with the others as one. */
+  /** Requests of one name on one connection take turns with the others as one. */
   readonly name: string;
   /**
    * Takes a request of so many rows. Call `end` once for each.

@@ -277,7 +277,7 @@ export class Agent {
       ...sent,
       classes: bundle.manifest.classes.length,
       onSent: (bytes) => {
-        watch.bytesSent = bytes;
+        watch.bytesSent += bytes;
         watch.channelsSent = sent.channels ?? bundle.manifest.segments[cut - 1]?.codes?.shape[0];
       },
     });
@@ -310,7 +310,8 @@ export class Agent {
       route,
       outcome,
       device,
-      cloud: outcome.result,
+      // A second server that was asked as well costs bytes too.
+      cloud: { ...outcome.result, bytesSent: Math.max(outcome.result.bytesSent, watch.bytesSent) },
     });
   }
 }

@@ -19,8 +19,17 @@ import {
   type Welcome,
 } from '../../shared/protocol/index.ts';
 
+/** The device's end of a connection. */
+export interface DialledTransport extends Transport {
+  /**
+   * Pings the server every `heartbeatMs` from now on, and ends the connection when a whole one passes without a sign of life.
+   * Absent where that is the host's own matter, as in a browser.
+   */
+  setHeartbeat?(heartbeatMs: number): void;
+}
+
 /** Starts connecting and returns at once; `onOpen` comes when messages may be sent, `onClose` always comes last. */
-export type Dial = (events: TransportEvents & { onOpen(): void }) => Transport;
+export type Dial = (events: TransportEvents & { onOpen(): void }) => DialledTransport;
 
 /** Images to finish in the cloud. */
 export interface Offload extends Omit<InferRequest, 'id'> {
@@ -66,6 +75,8 @@ interface Waiting {
 
 const normalClosure = 1000;
 const protocolError = 1002;
+/** A server may neither have the link pinged to death nor leave a dead one unnoticed for long. */
+const [leastHeartbeatMs, mostHeartbeatMs] = [1000, 60_000];
 
 /** One connection to a cloud server, from dialling to its end. Requests are matched to answers by id, in any order. */
 export class Connection {
@@ -73,7 +84,7 @@ export class Connection {
   readonly #clock: Clock;
   readonly #owner: ConnectionOwner;
   readonly #limits: ConnectionLimits;
-  readonly #transport: Transport;
+  readonly #transport: DialledTransport;
   readonly #pending = new Map<number, Pending>();
   readonly #waiting = new Set<Waiting>();
   /** Requests given up here that the server still counts against our credits. */
@@ -247,6 +258,8 @@ export class Connection {
     }
     this.#cancelWelcomeTimeout();
     this.#welcome = welcome;
+    const heartbeatMs = Math.min(mostHeartbeatMs, Math.max(leastHeartbeatMs, welcome.heartbeatMs));
+    this.#transport.setHeartbeat?.(heartbeatMs);
     this.#owner.onReady(welcome);
     this.#sendWaiting();
   }

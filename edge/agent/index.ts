@@ -6,8 +6,11 @@ export {
   type ConnectionLimits,
   type ConnectionOwner,
   type Dial,
+  type DialledTransport,
   type Offload,
   type OffloadResult,
 } from './connection.ts';
+export type { EndpointLink } from './endpoint.ts';
+export { Endpoints, type EndpointsOptions } from './endpoints.ts';
 export type { ImageSource, PictureFile } from './image-source.ts';
 export { type CloudLink, Uplink, type UplinkEvent, type UplinkOptions } from './uplink.ts';

@@ -1,5 +1,5 @@
 import type { Clock } from '../../shared/clock.ts';
-import { OfframpError } from '../../shared/errors.ts';
+import { type ErrorCode, OfframpError } from '../../shared/errors.ts';
 import type { Hello, Welcome } from '../../shared/protocol/index.ts';
 import { type BackoffLimits, backoffMs, defaultBackoff } from './backoff.ts';
 import {
@@ -13,7 +13,9 @@ import {
 /** What the uplink is doing, for status pages and logs. */
 export type UplinkEvent =
   | { readonly kind: 'connected'; readonly welcome: Welcome }
+  /** The server wants to be left; it still serves until the next `connected` or `disconnected`. */
   | { readonly kind: 'goaway'; readonly reason: string }
+  /** Nobody serves; the next attempt is in `retryInMs`, 0 when it is under way. */
   | { readonly kind: 'disconnected'; readonly error: OfframpError; readonly retryInMs: number };
 
 export interface UplinkOptions {
@@ -37,14 +39,28 @@ export interface CloudLink {
 }
 
 const defaultLimits: ConnectionLimits = { welcomeTimeoutMs: 5000, maxWaiting: 256 };
+/** How long a server that goes still gets work. It takes work for a second; what is sent last has to be there by then. */
+const goingMs = 500;
+/** Refusals of a server that goes by which it says that it takes no more of our work at all. */
+const gone: readonly ErrorCode[] = ['BUNDLE_NOT_FOUND', 'DRAINING'];
 
-/** Keeps one connection to the cloud, and gets a new one with growing, jittered pauses when it ends. Never gives up. */
+/**
+ * Keeps one connection to the cloud, and gets a new one with growing, jittered pauses when it ends. Never gives up. A server that
+ * asks us to go elsewhere serves on until another has welcomed us, the first attempt at one has failed, or half a second is over;
+ * so a drain with a second server there costs no image the cloud's answer.
+ */
 export class Uplink implements CloudLink {
   readonly #options: UplinkOptions;
-  #connection: Connection | undefined;
+  /** Has welcomed us and gets the work. */
+  #serving: Connection | undefined;
   #welcome: Welcome | undefined;
+  /** On its way to a welcome. */
+  #dialling: Connection | undefined;
+  /** Ends the time that a server which said goaway still gets work; only while there is one. */
+  #cancelGoing: (() => void) | undefined;
   #lastError = new OfframpError('CLOUD_UNREACHABLE', 'Not connected to the cloud yet');
   #attempt = 0;
+  #retryAtMs = 0;
   #cancelRetry: () => void = () => {};
   #closed = false;
   #lateAnswers = 0;
@@ -84,7 +100,8 @@ export class Uplink implements CloudLink {
   close(): void {
     this.#closed = true;
     this.#cancelRetry();
-    this.#connection?.close();
+    this.#serving?.close();
+    this.#dialling?.close();
     for (const connection of this.#leaving) connection.close();
   }
 
@@ -93,51 +110,96 @@ export class Uplink implements CloudLink {
    * {@link Connection.infer} throws.
    */
   async infer(offload: Offload): Promise<OffloadResult> {
-    if (this.#connection === undefined || this.#welcome === undefined) throw this.#lastError;
-    return this.#connection.infer(offload);
+    const connection = this.#serving;
+    if (connection === undefined) throw this.#lastError;
+    try {
+      return await connection.infer(offload);
+    } catch (thrown) {
+      if (gone.includes(OfframpError.from(thrown).code)) this.#onGone(connection);
+      throw thrown;
+    }
   }
 
   #connect(): void {
     const { dial, hello, clock, limits = defaultLimits } = this.#options;
     const said = typeof hello === 'function' ? hello() : hello;
     const connection: Connection = new Connection(dial, said, clock, limits, {
-      onReady: (welcome) => {
-        if (connection !== this.#connection) return;
-        this.#attempt = 0;
-        this.#welcome = welcome;
-        this.#emit({ kind: 'connected', welcome });
-      },
+      onReady: (welcome) => this.#onReady(connection, welcome),
       onGoaway: (reason) => this.#onGoaway(connection, reason),
       onEnd: (error) => this.#onEnd(connection, error),
       onLate: () => {
         this.#lateAnswers++;
       },
     });
-    this.#connection = connection;
+    this.#dialling = connection;
+  }
+
+  #onReady(connection: Connection, welcome: Welcome): void {
+    if (connection !== this.#dialling) return;
+    this.#leave();
+    this.#dialling = undefined;
+    this.#attempt = 0;
+    this.#serving = connection;
+    this.#welcome = welcome;
+    this.#emit({ kind: 'connected', welcome });
   }
 
   #onGoaway(connection: Connection, reason: string): void {
-    if (connection !== this.#connection) return;
-    this.#leaving.add(connection);
+    if (connection !== this.#serving || this.#cancelGoing !== undefined) return;
+    this.#lastError = new OfframpError('DRAINING', `The server goes away: ${reason}`);
+    this.#cancelGoing = this.#options.clock.schedule(goingMs, () => this.#onGone(connection));
+    this.#retry();
     this.#emit({ kind: 'goaway', reason });
-    this.#retry(new OfframpError('DRAINING', `The server goes away: ${reason}`));
-    connection.leave();
+  }
+
+  /** A server that goes gets no more work, although there is no other yet. */
+  #onGone(connection: Connection): void {
+    if (connection !== this.#serving || this.#cancelGoing === undefined) return;
+    this.#leave();
+    this.#onApart(this.#lastError);
   }
 
   #onEnd(connection: Connection, error: OfframpError): void {
     if (this.#leaving.delete(connection)) return;
-    this.#retry(error);
+    // After a goaway the way to another server has begun already.
+    const isUnderWay = connection === this.#serving && this.#cancelGoing !== undefined;
+    if (connection === this.#serving) this.#forgetServing();
+    else this.#dialling = undefined;
+    this.#leave();
+    if (!isUnderWay) this.#retry();
+    this.#onApart(error);
   }
 
-  #retry(error: OfframpError): void {
-    this.#connection = undefined;
+  /** Gives the server no more work; what is in flight is still answered. */
+  #leave(): void {
+    const connection = this.#serving;
+    if (connection === undefined) return;
+    this.#forgetServing();
+    this.#leaving.add(connection);
+    connection.leave();
+  }
+
+  #forgetServing(): void {
+    this.#cancelGoing?.();
+    this.#cancelGoing = undefined;
+    this.#serving = undefined;
     this.#welcome = undefined;
-    this.#lastError = error;
+  }
+
+  #retry(): void {
     if (this.#closed) return;
     const { clock, random, backoff = defaultBackoff } = this.#options;
     const retryInMs = backoffMs(this.#attempt++, backoff, random());
-    this.#emit({ kind: 'disconnected', error, retryInMs });
+    this.#retryAtMs = clock.now() + retryInMs;
     this.#cancelRetry = clock.schedule(retryInMs, () => this.#connect());
+  }
+
+  /** Nobody serves now. */
+  #onApart(error: OfframpError): void {
+    this.#lastError = error;
+    if (this.#closed) return;
+    const retryInMs = Math.max(0, this.#retryAtMs - this.#options.clock.now());
+    this.#emit({ kind: 'disconnected', error, retryInMs });
   }
 
   #emit(event: UplinkEvent): void {

@@ -10,19 +10,22 @@ import { type ErrorCode, OfframpError } from '../../shared/errors.ts';
 import type { Admission, ResizeMode } from '../../shared/host/index.ts';
 import type { Runner } from '../../shared/runtime/index.ts';
 import { parseTraceparent } from '../../shared/trace/index.ts';
-import type { Agent, Answer, ClassifyOptions, Uplink } from '../agent/index.ts';
+import type { Agent, Answer, ClassifyOptions, Endpoints } from '../agent/index.ts';
 import type { EdgeMetrics } from './metrics.ts';
 import { pictureSource } from './picture-source.ts';
 import { maxImagesPerRequest, requestImages, type SentImage } from './request-images.ts';
+import type { RunningAgent } from './start.ts';
 
 export interface HttpApiOptions {
   readonly agent: Agent;
   readonly bundle: Bundle;
-  readonly uplink: Uplink | undefined;
+  readonly runner: Runner;
+  /** All servers as one; absent on a device that stands alone. */
+  readonly cloud: Endpoints | undefined;
+  readonly uplinks: RunningAgent['uplinks'];
   readonly metrics: EdgeMetrics;
   readonly admit: Admission;
   readonly resize: ResizeMode;
-  readonly runner: Runner;
   readonly version: string;
   readonly logger: FastifyBaseLogger;
 }
@@ -142,18 +145,24 @@ function budgetOf(request: FastifyRequest): number | undefined {
   );
 }
 
-function status({ agent, bundle, uplink, runner, version }: HttpApiOptions): unknown {
+function status({ agent, bundle, runner, cloud, uplinks, version }: HttpApiOptions): unknown {
   const { id, version: bundleVersion, exits } = bundle.manifest;
   return {
     version,
     provider: runner.provider,
     bundle: { id, version: bundleVersion, digest: bundle.digest, exits },
     inFlight: agent.inFlight,
-    cloud: uplink && {
-      connected: uplink.connected,
-      server: uplink.welcome?.server,
-      lateAnswers: uplink.lateAnswers,
-      problem: uplink.connected ? undefined : words(uplink.lastError),
+    cloud: cloud && {
+      connected: cloud.connected,
+      problem: cloud.problem && words(cloud.problem),
+      hedges: cloud.hedges,
+      servers: uplinks.map(({ url, uplink }) => ({
+        url,
+        connected: uplink.connected,
+        server: uplink.welcome?.server,
+        lateAnswers: uplink.lateAnswers,
+        problem: uplink.connected ? undefined : words(uplink.lastError),
+      })),
     },
   };
 }

@@ -7,6 +7,9 @@ const seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 export interface Gauges {
   connected(): boolean;
   inFlight(): number;
+  /** Since the start. */
+  hedges(): number;
+  /** Since the start. */
   lateAnswers(): number;
 }
 
@@ -47,7 +50,10 @@ export class EdgeMetrics {
     });
     this.#gauge('cloud_connected', '1 while connected to the cloud', () => Number(gauges.connected()));
     this.#gauge('in_flight', 'Images under way', () => gauges.inFlight());
-    this.#gauge('late_answers', 'Cloud answers that came after their budget', () => gauges.lateAnswers());
+    this.#counted('late_answers', 'Cloud answers that came after their budget', () => gauges.lateAnswers());
+    this.#counted('hedges', 'Requests sent to a second server because the first stalled', () =>
+      gauges.hedges(),
+    );
   }
 
   onAnswer({ route, exit, reason, latencyMs, bytesSent }: Answer): void {
@@ -58,6 +64,19 @@ export class EdgeMetrics {
 
   onRefused(code: string): void {
     this.#refusals.inc({ code });
+  }
+
+  /** Counted where it happens. */
+  #counted(name: string, help: string, read: () => number): void {
+    new Counter({
+      name: `offramp_edge_${name}_total`,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
   }
 
   #gauge(name: string, help: string, read: () => number): void {

@@ -12,7 +12,7 @@ import {
 import { type Runner, segmentGraph } from '../../shared/runtime/index.ts';
 import { WorkerPool } from '../../shared/runtime/node/index.ts';
 import type { Tracer } from '../../shared/trace/index.ts';
-import { Agent, Uplink, type UplinkEvent } from '../agent/index.ts';
+import { Agent, Endpoints, Uplink, type UplinkEvent } from '../agent/index.ts';
 import { type CloudTlsFiles, keptFresh, readCloudTls } from './cloud-tls.ts';
 import { httpApi } from './http-api.ts';
 import { EdgeMetrics } from './metrics.ts';
@@ -20,9 +20,9 @@ import { wsDial } from './ws-dial.ts';
 
 export interface AgentConfig {
   readonly bundleFolder: string;
-  /** `ws:` or `wss:` address; absent on a device that stands alone. */
-  readonly cloudUrl?: string | undefined;
-  /** The token for it; asked for every connection, since tokens are renewed. */
+  /** `ws:` or `wss:` addresses of servers that do the same; none on a device that stands alone. */
+  readonly cloudUrls?: readonly string[];
+  /** The token for them; asked for every connection, since tokens are renewed. */
   readonly cloudToken?: () => string | undefined;
   readonly cloudTls?: CloudTlsFiles;
   /** Segments to run here, 0 sends the image; absent: one with a cloud, all of them without. */
@@ -38,18 +38,21 @@ export interface AgentConfig {
   readonly version: string;
   /** Absent: nothing is traced. */
   readonly tracer?: Tracer | undefined;
-  readonly onEvent: (event: UplinkEvent) => void;
+  readonly onEvent: (event: UplinkEvent, url: string) => void;
 }
 
 export interface RunningAgent {
   readonly agent: Agent;
   readonly bundle: Bundle;
   readonly cut: number;
-  readonly uplink: Uplink | undefined;
+  /** All servers as one; absent on a device that stands alone. */
+  readonly cloud: Endpoints | undefined;
+  readonly uplinks: readonly { readonly url: string; readonly uplink: Uplink }[];
   readonly runner: Runner;
   stop(): Promise<void>;
 }
 
+/** Until the server's welcome says its own. */
 const heartbeatMs = 5000;
 const connectTimeoutMs = 5000;
 const maxMessageBytes = 1024 * 1024;
@@ -59,8 +62,10 @@ const maxMessageBytes = 1024 * 1024;
  * wait for the cloud: until it is there, images are answered on the device.
  */
 export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
-  checkCloudUrl(config.cloudUrl);
-  readCloudTls(config.cloudTls ?? {}, config.cloudUrl);
+  const { cloudUrls = [], cloudTls = {} } = config;
+  for (const url of cloudUrls) checkCloudUrl(url);
+  if (cloudUrls.length === 0) readCloudTls(cloudTls, undefined);
+  for (const url of cloudUrls) readCloudTls(cloudTls, url);
   const readFile = bundleFolder(config.bundleFolder);
   const cut = await chooseCut(config, readFile);
   // At cut 0 too: the first segment answers when the cloud does not.
@@ -79,18 +84,26 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
     if (cut === 0) await running.agent.warmUp();
     return running;
   } catch (thrown) {
-    running?.uplink?.close();
+    for (const { uplink } of running?.uplinks ?? []) uplink.close();
     await runner.close();
     throw thrown;
   }
 }
 
 function assemble(config: AgentConfig, bundle: Bundle, runner: WorkerPool, cut: number): RunningAgent {
-  const uplink = config.cloudUrl === undefined ? undefined : makeUplink(config, config.cloudUrl, bundle);
+  const { cloudUrls = [] } = config;
+  let cloud: Endpoints | undefined;
+  const onEvent = (url: string) => (event: UplinkEvent) => {
+    config.onEvent(event, url);
+    if (event.kind !== 'goaway') cloud?.onLinkEvent(event.kind);
+  };
+  const uplinks = cloudUrls.map((url) => ({ url, uplink: makeUplink(config, url, bundle, onEvent(url)) }));
+  const links = uplinks.map(({ uplink }) => uplink);
+  if (links.length > 0) cloud = new Endpoints({ links, clock: systemClock, random: Math.random });
   const agent = new Agent({
     bundle,
     runner,
-    ...(uplink && { cloud: uplink }),
+    ...(cloud !== undefined && { cloud }),
     clock: systemClock,
     cut,
     ...(config.channels !== undefined && { channels: config.channels }),
@@ -100,23 +113,24 @@ function assemble(config: AgentConfig, bundle: Bundle, runner: WorkerPool, cut: 
     ...(config.tracer !== undefined && { tracer: config.tracer }),
   });
   // Not before: an agent that cannot be made must not leave a connection behind.
-  uplink?.start();
+  for (const { uplink } of uplinks) uplink.start();
   return {
     agent,
     bundle,
     cut,
-    uplink,
+    cloud,
+    uplinks,
     runner,
     async stop() {
-      uplink?.close();
+      for (const { uplink } of uplinks) uplink.close();
       await runner.close();
     },
   };
 }
 
-async function chooseCut({ cloudUrl, cut }: AgentConfig, readFile: ReadFile): Promise<number> {
+async function chooseCut({ cloudUrls = [], cut }: AgentConfig, readFile: ReadFile): Promise<number> {
   const { id, segments } = (await openBundle(readFile, { segments: [] })).manifest;
-  const chosen = cut ?? (cloudUrl === undefined ? segments.length : 1);
+  const chosen = cut ?? (cloudUrls.length === 0 ? segments.length : 1);
   if (chosen >= 0 && chosen <= segments.length) return chosen;
   throw new OfframpError(
     'CUT_UNSUPPORTED',
@@ -124,8 +138,7 @@ async function chooseCut({ cloudUrl, cut }: AgentConfig, readFile: ReadFile): Pr
   );
 }
 
-function checkCloudUrl(url: string | undefined): void {
-  if (url === undefined) return;
+function checkCloudUrl(url: string): void {
   const { protocol = '', hash = '' } = URL.canParse(url) ? new URL(url) : {};
   // RFC 6455 section 3: a WebSocket address has no fragment, and ws throws at one.
   if (/^wss?:$/.test(protocol) && hash === '') return;
@@ -135,8 +148,13 @@ function checkCloudUrl(url: string | undefined): void {
   );
 }
 
-function makeUplink(config: AgentConfig, url: string, bundle: Bundle): Uplink {
-  const { cloudToken = () => undefined, cloudTls = {}, version, onEvent } = config;
+function makeUplink(
+  config: AgentConfig,
+  url: string,
+  bundle: Bundle,
+  onEvent: (event: UplinkEvent) => void,
+): Uplink {
+  const { cloudToken = () => undefined, cloudTls = {}, version } = config;
   const token = keptFresh(cloudToken);
   const tls = keptFresh(() => readCloudTls(cloudTls, url));
   const agent = `offramp-edge/${version}`;
@@ -176,23 +194,28 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
   const { host, port, logger, resize, version } = config;
   refuseLimits(config.tokens);
   const admit = httpAdmission(config.tokens, host);
-  let said = '';
-  const onEvent = (event: UplinkEvent) => {
-    said = logEvent(logger, event, said);
+  const said = new Map<string, string>();
+  const onEvent = (event: UplinkEvent, url: string) => {
+    said.set(url, logEvent(logger.child({ cloud: url }), event, said.get(url) ?? ''));
   };
   const running = await startAgent({ ...config, onEvent });
-  const { agent, uplink, bundle, runner } = running;
+  const { agent, bundle, cloud, uplinks, runner } = running;
   const metrics = new EdgeMetrics({
-    connected: () => uplink?.connected ?? false,
+    connected: () => cloud?.connected ?? false,
     inFlight: () => agent.inFlight,
-    lateAnswers: () => uplink?.lateAnswers ?? 0,
+    hedges: () => cloud?.hedges ?? 0,
+    lateAnswers: () => uplinks.reduce((sum, { uplink }) => sum + uplink.lateAnswers, 0),
   });
-  const app = httpApi({ agent, bundle, uplink, metrics, admit, resize, runner, version, logger });
+  const app = httpApi({
+    ...{ agent, bundle, runner, cloud, uplinks },
+    ...{ metrics, admit, resize, version, logger },
+  });
   try {
     const url = await app.listen({ host, port });
     logger.info(
       {
-        ...{ bundle: bundle.manifest.id, digest: bundle.digest, provider: runner.provider, cut: running.cut },
+        ...{ bundle: bundle.manifest.id, digest: bundle.digest },
+        ...{ provider: runner.provider, cut: running.cut },
         ...(config.channels !== undefined && { channels: config.channels }),
       },
       'answering',
@@ -220,7 +243,7 @@ function refuseLimits(tokens: readonly TokenEntry[]): void {
   throw new OfframpError('CONFIG_INVALID', message);
 }
 
-/** Returns the problem it logged, to be handed in at the next event. */
+/** Returns the problem it logged, to be handed in at the next event of the same server. */
 function logEvent(logger: FastifyBaseLogger, event: UplinkEvent, said: string): string {
   switch (event.kind) {
     case 'connected':

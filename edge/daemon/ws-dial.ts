@@ -7,6 +7,7 @@ import type { CloudTls } from './cloud-tls.ts';
 export interface DialOptions {
   /** `ws:` or `wss:` address of the cloud server. */
   readonly url: string;
+  /** Until the server's welcome says its own. */
   readonly heartbeatMs: number;
   readonly connectTimeoutMs: number;
   readonly maxMessageBytes: number;
@@ -24,7 +25,7 @@ export function wsDial({ url, heartbeatMs, connectTimeoutMs, maxMessageBytes, tl
       minVersion: 'TLSv1.2',
       ...tls?.(),
     });
-    keepHeartbeat(socket, heartbeatMs);
+    const { setPace } = keepHeartbeat(socket, heartbeatMs);
     socket.on('open', () => events.onOpen());
     socket.on('message', (data, isBinary) => {
       // With ws's default binaryType a message is one Buffer.
@@ -49,6 +50,7 @@ export function wsDial({ url, heartbeatMs, connectTimeoutMs, maxMessageBytes, tl
       close(code, reason) {
         socket.close(code, reason);
       },
+      setHeartbeat: setPace,
     };
   };
 }

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { providers } from '../../shared/runtime/index.ts';
 import { exitModes } from '../bench/scheduler/service.ts';
-import { RepeatableOption, wholeNumber } from '../options.ts';
+import { deviceOption, RepeatableOption, wholeNumber } from '../options.ts';
 import { examples } from './examples.ts';
 
 export function defineBench(): Command {
@@ -13,11 +14,13 @@ export function defineBench(): Command {
       examples(
         'offramp bench scheduler',
         'offramp bench cloud --data ../data',
+        'offramp bench device --device webgpu --data ../data',
         'npm run -s bench -- scheduler --json',
       ),
     );
   addScheduler(command);
   addCloud(command);
+  addDevice(command);
   return command;
 }
 
@@ -98,6 +101,7 @@ function addCloud(command: Command): void {
     )
     .option('--bundle <id or folder>', 'bundle to serve', 'b-resnet-cifar10')
     .option('--data <folder>', 'folder of the data sets (or OFFRAMP_DATA)')
+    .addOption(deviceOption())
     .option('--connections <number>', 'devices, each with one row under way', wholeNumber(1, 10_000), 64)
     .option('--workers <number>', 'inference threads', wholeNumber(1, 64), 1)
     .option('--threads <number>', 'threads inside each', wholeNumber(1, 256), 1)
@@ -116,6 +120,54 @@ function addCloud(command: Command): void {
       const { benchCloudCommand } = await import('../commands/bench-cloud.ts');
       await benchCloudCommand(options);
     });
+}
+
+function addDevice(command: Command): void {
+  command
+    .command('device')
+    .description('Hold a GPU against the CPU: whether every segment gives the same answers, and how fast.')
+    .addHelpText(
+      'before',
+      examples(
+        'offramp bench device --device webgpu --data ../data --json',
+        'offramp bench device --device cuda --bundle b-lenet-mnist --images 64 --passes 0',
+      ),
+    )
+    .addOption(
+      new RepeatableOption('--bundle <id or folder>', 'bundle to run, may be repeated (default: all)'),
+    )
+    .addOption(
+      new Option('--device <device>', 'what to hold against the CPU')
+        .choices([...providers.filter((provider) => provider !== 'cpu'), 'auto'])
+        .default('auto'),
+    )
+    .option('--data <folder>', 'folder of the data sets (or OFFRAMP_DATA)')
+    .option('--images <number>', 'images of each bundle', wholeNumber(1, 10_000), 256)
+    .option(
+      '--tolerance <number>',
+      'largest difference of two logits that counts as rounding',
+      aboveZero,
+      1e-4,
+    )
+    .option('--threads <number>', "threads of the CPU's session", wholeNumber(1, 256), 1)
+    .option('--max-batch-rows <number>', 'rows of the largest batch', wholeNumber(1, 1024), 64)
+    .option(
+      '--passes <number>',
+      'times each batch size is timed, 0 only compares',
+      wholeNumber(0, 10_000),
+      20,
+    )
+    .option('--json', 'print JSON')
+    .action(async (options) => {
+      const { benchDeviceCommand } = await import('../commands/bench-device.ts');
+      await benchDeviceCommand(options);
+    });
+}
+
+function aboveZero(text: string): number {
+  const value = Number(text);
+  if (Number.isFinite(value) && value > 0) return value;
+  throw new InvalidArgumentError('Expected a number above 0.');
 }
 
 function positiveNumbers(text: string): number[] {

@@ -6,6 +6,7 @@ import { deviceOption, logLevelOption, port, RepeatableOption, wholeNumber } fro
 import { defaultBundle, defaultCloudPort } from '../project.ts';
 import { addAccessOptions } from './access.ts';
 import { examples } from './examples.ts';
+import { addHttpOptions } from './http.ts';
 import { addRemoteOptions } from './remote.ts';
 import { addTracingOptions } from './tracing.ts';
 
@@ -36,6 +37,11 @@ export function defineCloud(): ConfiguredCommand {
       'folders of bundles, named by id, that administrators may have loaded and unloaded meanwhile',
     )
     .addOption(deviceOption())
+    .addOption(
+      new Option('--require-device', 'do not start where --device auto finds only the CPU').conflicts(
+        'remote',
+      ),
+    )
     .option('--workers <number>', 'inference threads', wholeNumber(1, 64), 1)
     .option('--threads <number>', 'threads inside each', wholeNumber(1, 256), 1)
     .option('--max-batch-rows <number>', 'rows of the largest batch', wholeNumber(1, 1024), 64)
@@ -65,7 +71,7 @@ export function defineCloud(): ConfiguredCommand {
       10_000,
     )
     .option('--token-file <file>', 'bearer tokens, one a line (or OFFRAMP_CLOUD_TOKEN)');
-  return addTracingOptions(addRemoteOptions(addAccessOptions(command)))
+  return addTracingOptions(addRemoteOptions(addHttpOptions(addAccessOptions(command))))
     .addOption(logLevelOption())
     .option('--json', 'say where it listens as JSON')
     .addConfigOptions()

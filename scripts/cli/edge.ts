@@ -1,6 +1,6 @@
 import type { EdgeCommandOptions } from '../commands/edge.ts';
 import { ConfiguredCommand } from '../config/index.ts';
-import { channels, logLevelOption, port, resizeOption, wholeNumber } from '../options.ts';
+import { channels, logLevelOption, port, RepeatableOption, resizeOption, wholeNumber } from '../options.ts';
 import { defaultBundle, defaultEdgePort } from '../project.ts';
 import { addCloudTlsOptions } from './access.ts';
 import { examples } from './examples.ts';
@@ -21,7 +21,9 @@ export function defineEdge(): ConfiguredCommand {
     .option('--host <address>', 'address to listen on; any but loopback needs a token', '127.0.0.1')
     .option('--port <number>', 'port to listen on, 0 for any', port, defaultEdgePort)
     .option('--bundle <id or folder>', 'bundle to run', defaultBundle)
-    .option('--cloud <url>', 'ws: or wss: address of the cloud server')
+    .addOption(
+      new RepeatableOption('--cloud <url>', 'ws: or wss: address of a cloud server, may be repeated'),
+    )
     .option(
       '--cut <number>',
       'segments to run here, 0 sends the image (default: 1 with a cloud, all without)',

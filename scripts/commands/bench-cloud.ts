@@ -1,12 +1,13 @@
 import { benchCloud, type CloudBench } from '../bench/cloud/bench.ts';
 import { recordRun } from '../evaluate/run-record.ts';
-import { dataFolderOf } from '../options.ts';
+import { type Device, dataFolderOf } from '../options.ts';
 import { milliseconds, percent, print, printJson, table, withProgress } from '../output.ts';
 import { findBundle } from '../project.ts';
 
 export interface BenchCloudCommandOptions {
   readonly bundle: string;
   readonly data?: string;
+  readonly device: Device;
   readonly connections: number;
   readonly workers: number;
   readonly threads: number;
@@ -54,7 +55,7 @@ function words(bench: CloudBench, { connections, budgetMs }: BenchCloudCommandOp
     milliseconds(point.latencyMs.p99),
   ]);
   return [
-    `${bench.bundle}, cut ${bench.cut}: rows a second under ${connections} closed-loop connections`,
+    `${bench.bundle}, cut ${bench.cut}, on ${bench.provider}: rows a second under ${connections} closed-loop connections`,
     table(['round', 'segment alone', 'server', 'ratio', 'p99'], rounds),
     `ratio ${bench.ratio.toFixed(3)} (median); one row a batch ${bench.single.rowsPerSecond.toFixed(0)} rows/s, p99 ${milliseconds(bench.single.latencyMs.p99)}`,
     '',

@@ -33,7 +33,7 @@ export async function classifyCommand(
 ): Promise<void> {
   const running = await startAgent({
     bundleFolder: findBundle(options.bundle),
-    cloudUrl: options.cloud,
+    cloudUrls: options.cloud === undefined ? [] : [options.cloud],
     cloudToken: () => readTokens(options.cloudTokenFile, 'OFFRAMP_CLOUD_TOKEN')[0]?.token,
     cloudTls: cloudTlsFilesOf(options),
     cut: options.cut,
@@ -57,13 +57,13 @@ export async function classifyCommand(
 }
 
 /** A cloud that is there gets its chance; one that is not costs its files only the words `degraded`. */
-async function waitForCloud({ uplink }: RunningAgent): Promise<void> {
-  if (uplink === undefined) return;
+async function waitForCloud({ cloud }: RunningAgent): Promise<void> {
+  if (cloud === undefined) return;
   const deadline = performance.now() + connectWaitMs;
-  while (!uplink.connected && performance.now() < deadline)
+  while (!cloud.connected && performance.now() < deadline)
     await new Promise((resolve) => setTimeout(resolve, 10));
-  if (!uplink.connected)
-    say(`The cloud is not there (${uplink.lastError.message}); answering on the device alone.`);
+  if (cloud.problem !== undefined)
+    say(`The cloud is not there (${cloud.problem.message}); answering on the device alone.`);
 }
 
 async function classifyFile(

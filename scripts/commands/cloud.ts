@@ -9,21 +9,24 @@ import {
 } from '../../cloud/index.ts';
 import { OfframpError } from '../../shared/errors.ts';
 import { untilSignal } from '../../shared/host/index.ts';
+import type { Provider } from '../../shared/runtime/index.ts';
 import type { AccessSettings } from '../cli/access.ts';
+import type { HttpSettings } from '../cli/http.ts';
 import type { RemoteSettings } from '../cli/remote.ts';
 import type { TracingSettings } from '../cli/tracing.ts';
-import { type Device, providersOf, tokenSource } from '../options.ts';
+import { acceleratorsOf, type Device, providersOf, tokenSource } from '../options.ts';
 import { listeningPlace, print, say } from '../output.ts';
 import { findBundle, version } from '../project.ts';
 import { remoteServerOf } from './remote.ts';
 import { tracingOf } from './tracing.ts';
 
-export interface CloudCommandOptions extends AccessSettings, RemoteSettings, TracingSettings {
+export interface CloudCommandOptions extends AccessSettings, HttpSettings, RemoteSettings, TracingSettings {
   readonly host: string;
   readonly port: number;
   readonly bundle: readonly string[];
   readonly repository?: string;
   readonly device: Device;
+  readonly requireDevice?: boolean;
   readonly workers: number;
   readonly threads: number;
   readonly maxBatchRows: number;
@@ -57,7 +60,7 @@ export async function cloudCommand(options: CloudCommandOptions): Promise<void> 
     trustedProxies: options.trustProxy ?? [],
     bundleFolders: options.bundle.map(findBundle),
     repositoryFolder: options.repository,
-    providers: providersOf(options.device),
+    providers: providersFor(options),
     workers,
     threadsPerWorker: threads,
     remote: remoteServerOf(options),
@@ -80,6 +83,17 @@ export async function cloudCommand(options: CloudCommandOptions): Promise<void> 
   if (lost > 0) say(`${lost} requests were still unanswered after ${drainMs} ms and were given up.`);
 }
 
+/** @throws OfframpError CONFIG_INVALID for the CPU where another device is required. */
+function providersFor({ device, requireDevice }: CloudCommandOptions): Provider[] {
+  if (!requireDevice) return providersOf(device);
+  const accelerators = acceleratorsOf(device);
+  if (accelerators.length > 0) return accelerators;
+  throw new OfframpError(
+    'CONFIG_INVALID',
+    `--require-device: got --device ${device}, expected auto, cuda or webgpu`,
+  );
+}
+
 /** The configuration has checked that it is an object. */
 function settingsOf(bundles: unknown): Record<string, unknown> {
   return typeof bundles === 'object' && bundles !== null ? { ...bundles } : {};
@@ -88,7 +102,7 @@ function settingsOf(bundles: unknown): Record<string, unknown> {
 function limitsOf(options: CloudCommandOptions): CloudLimits {
   const { maxBatchRows, maxQueuedRows, credits, maxImageBytes, decoders, drainMs } = options;
   const chosen = { maxBatchRows, maxQueuedRows, credits, maxImageBytes, maxDecodes: decoders, drainMs };
-  return { ...defaultCloudLimits, ...chosen, ...peerLimitsOf(options) };
+  return { ...defaultCloudLimits, ...chosen, ...peerLimitsOf(options), ...httpLimitsOf(options) };
 }
 
 function peerLimitsOf(options: AccessSettings): Partial<CloudLimits> {
@@ -100,6 +114,11 @@ function peerLimitsOf(options: AccessSettings): Partial<CloudLimits> {
     requestTimeoutMs: peerTimeoutMs,
     messageTimeoutMs: peerTimeoutMs,
   };
+}
+
+function httpLimitsOf(options: HttpSettings): HttpSettings {
+  const { httpBudgetMs, maxHttpRows, maxHttpTensorBytes, maxHttpRequests, maxHttpHeldBytes } = options;
+  return { httpBudgetMs, maxHttpRows, maxHttpTensorBytes, maxHttpRequests, maxHttpHeldBytes };
 }
 
 function tlsFilesOf({ tlsCert, tlsKey, tlsClientCa }: AccessSettings): TlsFiles | undefined {

@@ -12,7 +12,7 @@ export interface EdgeCommandOptions extends CloudTlsSettings, TracingSettings {
   readonly host: string;
   readonly port: number;
   readonly bundle: string;
-  readonly cloud?: string;
+  readonly cloud?: readonly string[];
   readonly cut?: number;
   /** Channels of the codes to send. */
   readonly rate?: number;
@@ -38,7 +38,7 @@ export async function edgeCommand(options: EdgeCommandOptions): Promise<void> {
     port: options.port,
     tokens: readTokens(options.tokenFile, 'OFFRAMP_EDGE_TOKEN'),
     bundleFolder: findBundle(options.bundle),
-    cloudUrl: options.cloud,
+    cloudUrls: options.cloud ?? [],
     cloudToken: () => readTokens(options.cloudTokenFile, 'OFFRAMP_CLOUD_TOKEN')[0]?.token,
     cloudTls: cloudTlsFilesOf(options),
     cut: options.cut,

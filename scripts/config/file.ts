@@ -95,9 +95,10 @@ function checked(option: Option, value: unknown, where: string): unknown {
     throw mismatch(where, value, 'true or false');
   }
   if (option instanceof RepeatableOption) {
-    const isList = Array.isArray(value) && value.length > 0 && value.every(isFilled);
-    if (isList) return value;
-    throw mismatch(where, value, 'a list of strings, at least one and none empty');
+    // One alone needs no brackets, as on the command line.
+    const list = typeof value === 'string' ? [value] : value;
+    if (Array.isArray(list) && list.length > 0 && list.every(isFilled)) return list;
+    throw mismatch(where, value, 'a string or a list of strings, at least one and none empty');
   }
   return single(option, value, where);
 }

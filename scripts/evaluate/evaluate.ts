@@ -1,4 +1,4 @@
-import type { Agent, Answer, ImageSource, Uplink } from '../../edge/agent/index.ts';
+import type { Agent, Answer, Endpoints, ImageSource } from '../../edge/agent/index.ts';
 import { startAgent } from '../../edge/daemon/index.ts';
 import { openBundle } from '../../shared/bundle/index.ts';
 import { bundleFolder } from '../../shared/host/index.ts';
@@ -70,7 +70,7 @@ async function runAgainst(
 ): Promise<(Answer | undefined)[]> {
   const running = await startAgent({
     bundleFolder: options.bundleFolder,
-    cloudUrl: serverUrl.replace(/^http/, 'ws'),
+    cloudUrls: [serverUrl.replace(/^http/, 'ws')],
     cloudToken: () => readTokens(undefined, 'OFFRAMP_CLOUD_TOKEN')[0]?.token,
     cut: options.cut,
     channels: options.channels,
@@ -82,7 +82,7 @@ async function runAgainst(
     onEvent: () => {},
   });
   try {
-    await connected(running.uplink);
+    await connected(running.cloud);
     return await classifyAll(running.agent, images, options);
   } finally {
     await running.stop();
@@ -111,10 +111,10 @@ async function classifyAll(
   return answers;
 }
 
-async function connected(uplink: Uplink | undefined): Promise<void> {
+async function connected(cloud: Endpoints | undefined): Promise<void> {
   const deadline = performance.now() + connectDeadlineMs;
-  while (uplink !== undefined && !uplink.connected) {
-    if (performance.now() > deadline) throw uplink.lastError;
+  while (cloud?.problem !== undefined) {
+    if (performance.now() > deadline) throw cloud.problem;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

@@ -1,15 +1,20 @@
 import type { WebSocket } from 'ws';
 
-/**
- * Pings the peer of an open socket every `heartbeatMs` and drops it when a whole one passes without a sign of life.
- * @returns what to call at further signs of life; pongs and messages are heard anyway.
- */
-export function keepHeartbeat(socket: WebSocket, heartbeatMs: number): () => void {
+export interface Heartbeat {
+  /** To be called at further signs of life; pongs and messages are heard anyway. */
+  readonly hear: () => void;
+  /** Pings at another pace from now on. */
+  readonly setPace: (heartbeatMs: number) => void;
+}
+
+/** Pings the peer of an open socket every `heartbeatMs` and drops it when a whole one passes without a sign of life. */
+export function keepHeartbeat(socket: WebSocket, heartbeatMs: number): Heartbeat {
   let heard = true;
+  let isClosed = false;
   const hear = () => {
     heard = true;
   };
-  const timer = setInterval(() => {
+  const beat = () => {
     if (socket.readyState !== socket.OPEN) return;
     if (!heard) {
       socket.terminate();
@@ -17,9 +22,18 @@ export function keepHeartbeat(socket: WebSocket, heartbeatMs: number): () => voi
     }
     heard = false;
     socket.ping();
-  }, heartbeatMs);
+  };
+  let timer = setInterval(beat, heartbeatMs);
   socket.on('pong', hear);
   socket.on('message', hear);
-  socket.once('close', () => clearInterval(timer));
-  return hear;
+  socket.once('close', () => {
+    isClosed = true;
+    clearInterval(timer);
+  });
+  const setPace = (otherMs: number) => {
+    if (isClosed) return;
+    clearInterval(timer);
+    timer = setInterval(beat, otherMs);
+  };
+  return { hear, setPace };
 }

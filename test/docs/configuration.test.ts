@@ -112,7 +112,8 @@ Page('has an example for the device that the device takes', () => {
   const example: Record<string, unknown> = JSON.parse(edgeFile);
   assert.ok(Object.keys(example).length > 2);
   for (const [key, value] of Object.entries(example)) {
-    assert.equal(settings[key], { value, origin: 'file', from: 'edge.json' });
+    const taken = Array.isArray(settings[key].value) ? [value].flat() : value;
+    assert.equal(settings[key], { value: taken, origin: 'file', from: 'edge.json' });
   }
 });
 

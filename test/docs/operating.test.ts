@@ -85,7 +85,12 @@ const cloud = new CloudMetrics('cpu', {
   clientConnections: () => new Map(),
   tlsExpiresAtMs: () => undefined,
 });
-const edge = new EdgeMetrics({ connected: () => false, inFlight: () => 0, lateAnswers: () => 0 });
+const edge = new EdgeMetrics({
+  connected: () => false,
+  inFlight: () => 0,
+  hedges: () => 0,
+  lateAnswers: () => 0,
+});
 
 Metrics('names every metric that the server and the daemon expose', () => {
   for (const { registry } of [cloud, edge]) {

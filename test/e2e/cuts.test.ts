@@ -131,10 +131,10 @@ function expectedOf({ bundle }: Subject, reference: Reference): { exit: number; 
 
 /** Has one image answered by an agent of the same parts as the running one, and listens to the logits that it decides by. */
 async function classify(
-  { bundle, runner, uplink, cut }: RunningAgent,
+  { bundle, runner, cloud, cut }: RunningAgent,
   image: Uint8Array,
 ): Promise<{ answer: Answer; logits: Float32Array }> {
-  if (uplink === undefined) throw new Error('an agent without a cloud');
+  if (cloud === undefined) throw new Error('an agent without a cloud');
   let logits = new Float32Array();
   const listening: Runner = {
     provider: runner.provider,
@@ -151,10 +151,10 @@ async function classify(
     bundle,
     runner: listening,
     cloud: {
-      connected: uplink.connected,
-      maxImageBytes: uplink.maxImageBytes,
+      connected: cloud.connected,
+      maxImageBytes: cloud.maxImageBytes,
       async infer(offload) {
-        const result = await uplink.infer(offload);
+        const result = await cloud.infer(offload);
         logits = result.logits.slice();
         return result;
       },
@@ -170,7 +170,7 @@ async function classify(
 function start(subject: Subject, cloud: Server, cut: number): Promise<RunningAgent> {
   return startAgent({
     bundleFolder: subject.folder,
-    cloudUrl: cloud.wsUrl,
+    cloudUrls: [cloud.wsUrl],
     cut,
     budgetMs,
     maxInFlight: 64,
@@ -194,7 +194,7 @@ async function compareAt(subject: Subject, cloud: Server, cut: number): Promise<
   let most = 0;
   const running = await start(subject, cloud, cut);
   try {
-    await waitUntil(() => running.uplink?.connected === true, 'the agent to connect');
+    await waitUntil(() => running.cloud?.connected === true, 'the agent to connect');
     await inLanes(8, images.length, async (index) => {
       const reference = references[index] ?? [];
       const expected = expectedOf(subject, reference);

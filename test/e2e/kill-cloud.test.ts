@@ -139,7 +139,7 @@ killCloud('loses no image of an agent in this process, which offloads again by i
   const cloud = await startServer('cloud', ['--bundle', bundle]);
   const running = await startAgent({
     bundleFolder: bundle,
-    cloudUrl: cloud.wsUrl,
+    cloudUrls: [cloud.wsUrl],
     budgetMs,
     maxInFlight: 256,
     workers: 1,
@@ -148,7 +148,7 @@ killCloud('loses no image of an agent in this process, which offloads again by i
     onEvent: () => {},
   });
   try {
-    const isConnected = () => running.uplink?.connected === true;
+    const isConnected = () => running.cloud?.connected === true;
     await waitUntil(isConnected, 'the agent to connect');
     const ask = (index: number) => running.agent.classify(images.image(index % images.count));
     await surviveTheOutage('agent', { ask, connected: isConnected }, cloud, bundle);

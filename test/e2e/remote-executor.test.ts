@@ -92,11 +92,11 @@ Remote('that go away leave devices with the answers of their branch, until they 
   const behind = await startServer('cloud', ['--bundle', bundle]);
   const front = await startServer('cloud', ['--bundle', bundle, '--remote', behind.url]);
   const device = await startAgent({
-    ...{ bundleFolder: bundle, cloudUrl: front.wsUrl, budgetMs: 5000, maxInFlight: 16 },
+    ...{ bundleFolder: bundle, cloudUrls: [front.wsUrl], budgetMs: 5000, maxInFlight: 16 },
     ...{ workers: 1, threadsPerWorker: 1, version: 'test', onEvent: () => {} },
   });
   try {
-    await waitUntil(() => device.uplink?.connected === true, 'the device to connect');
+    await waitUntil(() => device.cloud?.connected === true, 'the device to connect');
     const [image = new Uint8Array(0)] = digits(1);
     const before = await device.agent.classify(image);
     assert.is(`${before.route} ${before.degraded}`, 'features false');

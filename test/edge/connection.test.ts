@@ -57,6 +57,21 @@ const endCodes = ({ ends }: Setting) => ends.map(({ code }) => code);
 
 const Handshake = suite('handshake of the device');
 
+Handshake('takes the pace of its pings from the welcome, within bounds', () => {
+  for (const [said, taken] of [
+    [5000, 5000],
+    [30_000, 30_000],
+    [100, 1000],
+    [600_000, 60_000],
+  ] as const) {
+    const { cloud } = dialled();
+    cloud.events.onOpen();
+    assert.equal(cloud.transport.heartbeats, []);
+    cloud.events.onMessage(encodeWelcome({ ...welcome, heartbeatMs: said }));
+    assert.equal(cloud.transport.heartbeats, [taken]);
+  }
+});
+
 Handshake('says hello when open, and is ready with the welcome', () => {
   const { cloud, ready: welcomes, clock } = ready();
   assert.equal(parseHello(cloud.transport.frames[0]?.header), hello);

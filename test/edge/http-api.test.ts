@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import sharp from 'sharp';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Agent, type AgentOptions, type CloudLink, Uplink } from '../../edge/agent/index.ts';
+import { Agent, type AgentOptions, type CloudLink, Endpoints, Uplink } from '../../edge/agent/index.ts';
 import { httpApi } from '../../edge/daemon/http-api.ts';
 import { EdgeMetrics } from '../../edge/daemon/metrics.ts';
 import { systemClock } from '../../shared/clock.ts';
@@ -46,12 +46,14 @@ function apiWith(
   const metrics = new EdgeMetrics({
     connected: () => false,
     inFlight: () => agent.inFlight,
+    hedges: () => 2,
     lateAnswers: () => 3,
   });
   return httpApi({
     agent,
     bundle,
-    uplink: undefined,
+    cloud: undefined,
+    uplinks: [],
     metrics,
     admit: httpAdmission([], '127.0.0.1'),
     resize: 'off',
@@ -412,12 +414,14 @@ Pages('status says why there is no connection, and to whom there is one', async 
   const hello = { agent: 'x', bundles: [{ id: bundle.manifest.id, digest: bundle.digest }] };
   const uplink = new Uplink({ dial: cloud.dial, hello, clock, random: () => 1 });
   uplink.start();
-  const app = apiWith({}, { uplink });
+  const endpoints = new Endpoints({ links: [uplink], clock, random: () => 1 });
+  const app = apiWith({}, { cloud: endpoints, uplinks: [{ url: 'ws://a.example', uplink }] });
   const before = (await app.inject({ method: 'GET', url: '/v1/status' })).json();
   assert.equal([before.cloud.connected, before.cloud.problem.code], [false, 'CLOUD_UNREACHABLE']);
   cloud.last.accept({ bundles: hello.bundles });
   const after = (await app.inject({ method: 'GET', url: '/v1/status' })).json();
-  assert.equal(after.cloud, { connected: true, server: 'cloud/test', lateAnswers: 0 });
+  const server = { url: 'ws://a.example', connected: true, server: 'cloud/test', lateAnswers: 0 };
+  assert.equal(after.cloud, { connected: true, hedges: 0, servers: [server] });
   uplink.close();
 });
 
@@ -494,7 +498,8 @@ Pages('metrics count answers by route, refusals by code, and latency', async () 
     'offramp_edge_sent_bytes_total 0',
     'offramp_edge_cloud_connected 0',
     'offramp_edge_in_flight 0',
-    'offramp_edge_late_answers 3',
+    'offramp_edge_late_answers_total 3',
+    '# TYPE offramp_edge_late_answers_total counter',
   ];
   for (const line of lines) assert.ok(text.split('\n').includes(line), `no line '${line}'`);
 });

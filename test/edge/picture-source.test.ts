@@ -77,9 +77,22 @@ function daemon(resize: ResizeMode, refusal?: OfframpError) {
     ...{ bundle, runner: pool, cloud, clock: systemClock, cut: 0 },
     ...{ defaultBudgetMs: 5000, maxInFlight: 64 },
   });
-  const gauges = { connected: () => true, inFlight: () => agent.inFlight, lateAnswers: () => 0 };
+  const gauges = {
+    connected: () => true,
+    inFlight: () => agent.inFlight,
+    hedges: () => 0,
+    lateAnswers: () => 0,
+  };
   const api = httpApi({
-    ...{ agent, bundle, uplink: undefined, metrics: new EdgeMetrics(gauges), resize, runner: pool },
+    ...{
+      agent,
+      bundle,
+      cloud: undefined,
+      uplinks: [],
+      metrics: new EdgeMetrics(gauges),
+      resize,
+      runner: pool,
+    },
     ...{ admit: httpAdmission([], '127.0.0.1'), version: 'test', logger: pino({ level: 'silent' }) },
   });
   const post = async (type: string, body: Uint8Array) => {

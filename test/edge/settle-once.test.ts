@@ -117,6 +117,8 @@ Once('settles exactly once and within its budget, whatever cloud and network do'
         // Time stands still between a timer and its note, but for the rest of one step.
         assert.ok(settledAtMs - sentAtMs <= budgetMs + 151, `${settledAtMs - sentAtMs} of ${budgetMs} ms`);
       }
+      const sent = play.cloud.dialled.reduce((sum, { requests }) => sum + requests.length, 0);
+      assert.ok(sent <= play.requests.length, 'a request went to two servers');
       play.uplink.close();
       await settled();
       assert.is(play.clock.pending, 0, 'a timer is left after close');

@@ -30,7 +30,7 @@ Start('where others reach it, without a token, is refused', async () => {
 });
 
 Start('with files for TLS and no wss: address is refused', async () => {
-  const change = { cloudUrl: 'ws://127.0.0.1:1', cloudTls: { caFile: '/nowhere' } };
+  const change = { cloudUrls: ['ws://127.0.0.1:1'], cloudTls: { caFile: '/nowhere' } };
   await rejectsCode(startEdge(config(change)), 'CONFIG_INVALID', 'wss:');
 });
 

@@ -1,43 +1,11 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Uplink, type UplinkEvent } from '../../edge/agent/index.ts';
 import { OfframpError } from '../../shared/errors.ts';
-import { encodeError, encodeGoaway, encodeWelcome } from '../../shared/protocol/index.ts';
+import { encodeError, encodeGoaway } from '../../shared/protocol/index.ts';
 import { rejectsCode } from '../protocol/expect.ts';
-import { settled, VirtualClock } from '../support/virtual-clock.ts';
-import { hello, offload, TestCloud, watch, welcome } from './link-source.ts';
-
-interface Setting {
-  readonly uplink: Uplink;
-  readonly cloud: TestCloud;
-  readonly clock: VirtualClock;
-  readonly events: UplinkEvent[];
-}
-
-/** An uplink whose jitter takes nothing off: pauses are 100, 200, 400 ... 1000 ms. */
-function started(): Setting {
-  const cloud = new TestCloud();
-  const clock = new VirtualClock();
-  const events: UplinkEvent[] = [];
-  const uplink = new Uplink({
-    dial: cloud.dial,
-    hello,
-    clock,
-    random: () => 1,
-    backoff: { firstMs: 100, maxMs: 1000 },
-    limits: { welcomeTimeoutMs: 500, maxWaiting: 4 },
-    onEvent: (event) => events.push(event),
-  });
-  uplink.start();
-  return { uplink, cloud, clock, events };
-}
-
-function connected(): Setting {
-  const made = started();
-  made.cloud.last.accept();
-  assert.ok(made.uplink.connected);
-  return made;
-}
+import { settled } from '../support/virtual-clock.ts';
+import { offload, watch, welcome } from './link-source.ts';
+import { connected, dialling, going, type Setting, started } from './uplink-source.ts';
 
 /** Lets the connection drop as a network does. */
 function drop({ cloud }: Setting): void {
@@ -164,70 +132,6 @@ for (const code of ['UNAUTHORIZED', 'BUNDLE_DIGEST_MISMATCH', 'BUNDLE_NOT_FOUND'
 
 Retries.run();
 
-const Goaway = suite('goaway');
-
-Goaway('new work is DRAINING, work in flight finishes, and a new connection is made', async () => {
-  const made = connected();
-  const old = made.cloud.last;
-  const wait = watch(made.uplink.infer(offload()));
-  await settled();
-  old.events.onMessage(encodeGoaway('update'));
-  assert.not(made.uplink.connected);
-  await rejectsCode(made.uplink.infer(offload()), 'DRAINING', 'update');
-  made.clock.advance(50);
-  assert.not(old.transport.closed);
-  old.answer(1);
-  await settled();
-  assert.is(wait.result?.id, 1);
-  assert.is(old.transport.closes[0]?.code, 1000);
-  made.clock.advance(50);
-  assert.is(made.cloud.dialled.length, 2);
-  made.cloud.last.accept();
-  old.events.onClose(1000, '');
-  assert.ok(made.uplink.connected, 'the old end took the new connection with it');
-  assert.equal(
-    made.events.map(({ kind }) => kind),
-    ['connected', 'goaway', 'disconnected', 'connected'],
-  );
-});
-
-Goaway('said twice starts one new connection only', () => {
-  const made = connected();
-  made.cloud.last.events.onMessage(encodeGoaway('update'));
-  made.cloud.dialled[0]?.events.onMessage(encodeGoaway('update'));
-  made.clock.advance(100);
-  assert.is(made.cloud.dialled.length, 2);
-  assert.equal(
-    made.events.map(({ kind }) => kind),
-    ['connected', 'goaway', 'disconnected'],
-  );
-});
-
-Goaway('a server that welcomes again while it goes is not connected to', () => {
-  const made = connected();
-  watch(made.uplink.infer(offload()));
-  const old = made.cloud.last;
-  old.events.onMessage(encodeGoaway('update'));
-  old.events.onMessage(encodeWelcome(welcome));
-  assert.not(made.uplink.connected);
-});
-
-Goaway('work left on a connection that drops while it goes is CONNECTION_LOST', async () => {
-  const made = connected();
-  const wait = watch(made.uplink.infer(offload({ budgetMs: 1000 })));
-  await settled();
-  const old = made.cloud.last;
-  old.events.onMessage(encodeGoaway('update'));
-  made.clock.advance(100);
-  made.cloud.last.accept();
-  old.events.onClose(1006, '');
-  await settled();
-  assert.is(wait.code, 'CONNECTION_LOST');
-  assert.ok(made.uplink.connected);
-});
-
-Goaway.run();
-
 const Close = suite('close');
 
 Close('ends everything and never comes back', async () => {
@@ -244,24 +148,43 @@ Close('ends everything and never comes back', async () => {
   await rejectsCode(made.uplink.infer(offload()), 'CONNECTION_LOST');
 });
 
-Close('during a pause, a handshake or a goaway leaves no timer and no connection', async () => {
+Close('during a pause, a handshake or any stage of a goaway leaves no timer and no connection', async () => {
   const pausing = started();
   drop(pausing);
   pausing.uplink.close();
   const greeting = started();
   greeting.uplink.close();
   assert.ok(greeting.cloud.last.transport.closed);
-  const leaving = connected();
-  const wait = watch(leaving.uplink.infer(offload()));
+  const leaving = going();
+  const handing = dialling();
+  const left = dialling();
+  const waits = [leaving, handing, left].map(({ uplink }) =>
+    watch(uplink.infer(offload({ budgetMs: 1000 }))),
+  );
   await settled();
-  leaving.cloud.last.events.onMessage(encodeGoaway('update'));
-  leaving.uplink.close();
+  left.cloud.last.accept();
+  for (const { uplink } of [leaving, handing, left]) uplink.close();
   await settled();
-  assert.is(wait.code, 'CONNECTION_LOST');
-  for (const { clock, cloud } of [pausing, greeting, leaving]) {
+  assert.equal(
+    waits.map(({ code }) => code),
+    ['CONNECTION_LOST', 'CONNECTION_LOST', 'CONNECTION_LOST'],
+  );
+  for (const { clock, cloud } of [pausing, greeting, leaving, handing, left]) {
+    const before = cloud.dialled.length;
+    assert.is(clock.pending, 0);
     clock.advance(100_000);
-    assert.equal([clock.pending, cloud.dialled.length], [0, 1]);
+    assert.is(cloud.dialled.length, before);
   }
+  for (const { transport } of [leaving, handing, left].flatMap(({ cloud }) => cloud.dialled)) {
+    assert.ok(transport.closed);
+  }
+});
+
+Close('by whoever hears of a goaway leaves no timer', () => {
+  const made = connected();
+  made.listeners.push(() => made.uplink.close());
+  made.cloud.last.events.onMessage(encodeGoaway('update'));
+  assert.equal([made.clock.pending, made.cloud.dialled.length], [0, 1]);
 });
 
 Close.run();

@@ -3,8 +3,9 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type WebSocket, WebSocketServer } from 'ws';
+import type { DialledTransport } from '../../edge/agent/index.ts';
 import { type DialOptions, wsDial } from '../../edge/daemon/index.ts';
-import { subprotocol, type Transport } from '../../shared/protocol/index.ts';
+import { subprotocol } from '../../shared/protocol/index.ts';
 import { until, within } from '../protocol/expect.ts';
 
 const servers = new Set<WebSocketServer>();
@@ -18,7 +19,7 @@ interface End {
 
 /** What a dialled connection has come to. */
 interface Dialled {
-  readonly transport: Transport;
+  readonly transport: DialledTransport;
   readonly messages: Uint8Array[];
   readonly ends: End[];
   readonly opened: () => boolean;
@@ -80,6 +81,10 @@ async function mute(): Promise<number> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return portOf(server);
+}
+
+function timers(): number {
+  return process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
 }
 
 const Dial = suite('dialling with ws');
@@ -171,6 +176,30 @@ Dial('a server that answers pings stays, one that does not is dropped', async ()
   assert.is((await within(3000, goes.ended)).code, 1006);
   assert.ok(stays.opened());
   assert.is(stays.ends.length, 0);
+});
+
+Dial('pings at the pace that it is set to, and drops the server by it', async () => {
+  const { port, accepted } = await cloud();
+  const dialled = dial(port);
+  const peer = await within(2000, accepted);
+  await until(dialled.opened);
+  let pings = 0;
+  peer.on('ping', () => pings++);
+  dialled.transport.setHeartbeat?.(50);
+  await until(() => pings >= 3);
+  assert.is(dialled.ends.length, 0);
+  peer.pong = () => {};
+  assert.is((await within(3000, dialled.ended)).code, 1006);
+});
+
+Dial('a pace that is set after the end leaves no timer', async () => {
+  const { port, accepted } = await cloud();
+  const dialled = dial(port);
+  (await within(2000, accepted)).close(1000, '');
+  await within(2000, dialled.ended);
+  const before = timers();
+  dialled.transport.setHeartbeat?.(50);
+  assert.is(timers(), before);
 });
 
 Dial.run();

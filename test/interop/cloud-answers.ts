@@ -18,7 +18,7 @@ export async function cloudAnswers(
   const running = await startAgent({
     ...{
       bundleFolder,
-      cloudUrl,
+      cloudUrls: [cloudUrl],
       cut: 0,
       budgetMs: 120_000,
       maxInFlight: 256,
@@ -29,7 +29,7 @@ export async function cloudAnswers(
     onEvent: () => {},
   });
   try {
-    await waitUntil(() => running.uplink?.connected === true, 'the agent to connect');
+    await waitUntil(() => running.cloud?.connected === true, 'the agent to connect');
     return await askAll(running, images);
   } finally {
     await running.stop();

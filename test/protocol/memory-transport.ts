@@ -9,6 +9,8 @@ import {
 export class MemoryTransport implements Transport {
   readonly sent: Uint8Array[] = [];
   readonly closes: { readonly code: number; readonly reason: string }[] = [];
+  /** Intervals of pings that were asked for. */
+  readonly heartbeats: number[] = [];
   bufferedBytes = 0;
   onSend: (message: Uint8Array) => void = () => {};
   onFirstClose: (code: number, reason: string) => void = () => {};
@@ -30,6 +32,10 @@ export class MemoryTransport implements Transport {
     if (this.closed) return;
     this.sent.push(message);
     this.onSend(message);
+  }
+
+  setHeartbeat(heartbeatMs: number): void {
+    this.heartbeats.push(heartbeatMs);
   }
 
   close(code: number, reason: string): void {

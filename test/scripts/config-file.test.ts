@@ -31,7 +31,7 @@ File('takes the default of every option', () => {
 
 const portRange = 'a whole number from 0 to 65535';
 const filled = 'a string that is not empty';
-const list = 'a list of strings, at least one and none empty';
+const list = 'a string or a list of strings, at least one and none empty';
 const wrong: readonly [text: string, said: string][] = [
   ['', 'got nothing, expected a JSON object'],
   ['[]', 'got an empty list, expected a JSON object'],
@@ -49,7 +49,7 @@ const wrong: readonly [text: string, said: string][] = [
   ['{"host":["x"]}', `host: got a list, expected ${filled}`],
   ['{"json":"true"}', 'json: got "true", expected true or false'],
   ['{"json":1}', 'json: got 1, expected true or false'],
-  ['{"bundle":"a"}', `bundle: got "a", expected ${list}`],
+  ['{"bundle":""}', `bundle: got "", expected ${list}`],
   ['{"bundle":[]}', `bundle: got an empty list, expected ${list}`],
   ['{"bundle":["a",1]}', `bundle: got a list, expected ${list}`],
   ['{"bundle":["a",""]}', `bundle: got a list, expected ${list}`],
@@ -67,6 +67,10 @@ for (const [text, said] of wrong) {
     );
   });
 }
+
+File('takes one string where a list may be', () => {
+  assert.equal(parseConfig('{"bundle":"a"}', 'f.json', shape).get('bundle'), ['a']);
+});
 
 File('lists the keys where none is near, without those that are no settings', () => {
   for (const key of ['zzzzzzzz', '__proto__', 'config', 'printConfig']) {
@@ -90,7 +94,12 @@ File('gives values that its flags could have, or refuses, whatever JSON it gets'
     fc.property(fc.dictionary(keys, fc.jsonValue()), (settings) => {
       try {
         const values = parseConfig(JSON.stringify(settings), 'f.json', shape);
-        assert.equal(Object.fromEntries(values), JSON.parse(JSON.stringify(settings)));
+        const { bundle, allowOrigin, trustProxy, ...others } = JSON.parse(JSON.stringify(settings));
+        const lists = Object.entries({ bundle, allowOrigin, trustProxy }).filter(
+          ([, list]) => list !== undefined,
+        );
+        const wrapped = lists.map(([key, list]) => [key, typeof list === 'string' ? [list] : list]);
+        assert.equal(Object.fromEntries(values), { ...others, ...Object.fromEntries(wrapped) });
       } catch (thrown) {
         if (!(thrown instanceof OfframpError)) throw thrown;
         assert.is(thrown.code, 'CONFIG_INVALID');

@@ -1,8 +1,9 @@
 import { type Bundle, openBundle } from '../../../shared/bundle/index.ts';
 import { bundleFolder } from '../../../shared/host/index.ts';
-import { segmentGraph, segmentKey } from '../../../shared/runtime/index.ts';
+import { type Provider, segmentGraph, segmentKey } from '../../../shared/runtime/index.ts';
 import { WorkerPool } from '../../../shared/runtime/node/index.ts';
 import { seededRandom } from '../../calibrate/random.ts';
+import { type Device, providersOf } from '../../options.ts';
 import type { StageProgress } from '../../output.ts';
 import { spawnServer } from '../../processes.ts';
 import { BenchClient } from './client.ts';
@@ -13,6 +14,8 @@ import { type RealRows, realRows } from './rows.ts';
 export interface CloudBenchOptions {
   readonly bundleFolder: string;
   readonly dataFolder: string;
+  /** Where the segment runs, alone and behind the server. */
+  readonly device: Device;
   readonly connections: number;
   readonly workers: number;
   readonly threads: number;
@@ -40,6 +43,8 @@ export interface CloudBench {
   readonly digest: string;
   /** The last cut: a single segment lies behind it, which every row goes through. */
   readonly cut: number;
+  /** What the segment's own session really got; the server's asks for the same device. */
+  readonly provider: Provider;
   readonly rounds: readonly Round[];
   /** Median over the rounds of served over direct rows a second. */
   readonly ratio: number;
@@ -60,7 +65,7 @@ export async function benchCloud(options: CloudBenchOptions): Promise<CloudBench
   const bundle = await openBundle(bundleFolder(options.bundleFolder));
   const cut = bundle.manifest.segments.length - 1;
   const rows = await realRows(bundle, cut, options.dataFolder, rowCount);
-  const rounds = await measureRounds(bundle, cut, rows, options);
+  const { provider, rounds } = await measureRounds(bundle, cut, rows, options);
   options.onProgress('single', 0, 1);
   const single = await onServer(bundle, cut, rows, { ...options, maxBatchRows: 1 }, closedLoop);
   const capacity = Math.max(...rounds.map(({ served }) => served.rowsPerSecond));
@@ -70,6 +75,7 @@ export async function benchCloud(options: CloudBenchOptions): Promise<CloudBench
     bundle: bundle.manifest.id,
     digest: bundle.digest,
     cut,
+    provider,
     rounds,
     ratio: median(rounds.map(({ ratio }) => ratio)),
     single,
@@ -83,10 +89,11 @@ async function measureRounds(
   cut: number,
   rows: RealRows,
   options: CloudBenchOptions,
-): Promise<Round[]> {
+): Promise<Pick<CloudBench, 'provider' | 'rounds'>> {
   const { workers, threads, seconds } = options;
   const runner = await WorkerPool.start({
-    ...{ graphs: [segmentGraph(bundle, cut)], workers, threadsPerWorker: threads, providers: ['cpu'] },
+    ...{ graphs: [segmentGraph(bundle, cut)], workers, threadsPerWorker: threads },
+    providers: providersOf(options.device),
     maxQueuedRuns: workers,
   });
   try {
@@ -106,7 +113,7 @@ async function measureRounds(
         options.onProgress('served', round + 1, options.rounds);
       }
     });
-    return rounds;
+    return { provider: runner.provider, rounds };
   } finally {
     await runner.close();
   }
@@ -135,9 +142,12 @@ async function onServer<T>(
   work: (load: LoadOptions) => Promise<T>,
 ): Promise<T> {
   const { workers, threads, maxBatchRows, connections, seconds, budgetMs } = options;
-  const args = ['cloud', '--port', '0', '--log-level', 'error', '--bundle', options.bundleFolder];
-  const sizes = { '--workers': workers, '--threads': threads, '--max-batch-rows': maxBatchRows };
-  const flags = Object.entries(sizes).flatMap(([flag, value]) => [flag, String(value)]);
+  const settings = {
+    ...{ '--bundle': options.bundleFolder, '--device': options.device },
+    ...{ '--workers': workers, '--threads': threads, '--max-batch-rows': maxBatchRows },
+  };
+  const args = ['cloud', '--port', '0', '--log-level', 'error'];
+  const flags = Object.entries(settings).flatMap(([flag, value]) => [flag, String(value)]);
   const server = await spawnServer([...args, ...flags], { stderr: 'inherit' });
   try {
     const clients: BenchClient[] = [];

@@ -69,7 +69,7 @@ async function warmRun(own: LoadedGraph, rows: number): Promise<WarmRun> {
 async function createSession(graph: SegmentGraph, provider: Provider): Promise<ort.InferenceSession> {
   try {
     return await ort.InferenceSession.create(graph.bytes, {
-      executionProviders: [provider],
+      executionProviders: [configured(provider)],
       intraOpNumThreads: init.threads,
       graphOptimizationLevel: 'all',
     });
@@ -82,6 +82,14 @@ async function createSession(graph: SegmentGraph, provider: Provider): Promise<o
       `${graph.key}: onnxruntime cannot load the graph: ${reason}`,
     );
   }
+}
+
+/**
+ * In its own layout, NHWC, the webgpu provider reads wrong channels in a Conv wider than 1 x 1 whose input channels are a multiple of 3
+ * above 3 and not of 4, and whose output channels are one of 4: onnxruntime 1.30.0. In NCHW it takes another shader.
+ */
+function configured(provider: Provider): ort.InferenceSession.ExecutionProviderConfig {
+  return provider === 'webgpu' ? { name: 'webgpu', preferredLayout: 'NCHW' } : provider;
 }
 
 async function loadAny(): Promise<Loaded> {

@@ -244,7 +244,8 @@ Host('is the budget, the priority and the caller of the request', async () => {
   await post(place, { inputs, parameters: { timeout: 250_000, priority: 1 } });
   await post(place, oneImage, bare);
   const [first, other] = host.works;
-  assert.equal([first?.budgetMs, first?.priority, first?.client, first?.rows], [250, 1, 'cam-7', 1]);
+  assert.equal([first?.budgetMs, first?.priority, first?.rows], [250, 1, 1]);
+  assert.match(first?.client ?? '', 'cam-7');
   assert.is(first?.timeoutMicros, undefined);
   assert.equal([other?.budgetMs, other?.priority], [httpLimits.httpBudgetMs, undefined]);
   assert.equal(Uint8Array.from(other?.tensor ?? []), oneImage);
@@ -329,6 +330,26 @@ Callers('that go away take their rows out of the queue', async () => {
   await until(() => api.inFlight === 0);
   assert.is(runner.runs.length, 1, 'the rows of the one that left were run');
   first?.destroy();
+});
+
+Callers('take turns connection by connection, whatever they are called', async () => {
+  const runner = new HeldRunner();
+  const { url, api } = await startApi({ runner });
+  const place = `${url}/v2/models/${whole.name}/infer`;
+  // Five batches of the largest size, of which one runs, and one that is smaller.
+  const many = post(place, stack(images(80)), bare);
+  await until(() => runner.runs.length === 1);
+  const few = post(place, stack(images(15)), bare);
+  await until(() => api.inFlight === 2);
+  for (let run = 0; run < 6; run++) {
+    await until(() => runner.runs.length > run);
+    runner.runs[run]?.finish(sureLogits(served, runner.runs[run]?.rows ?? 0));
+  }
+  assert.equal([(await many).status, (await few).status], [200, 200]);
+  assert.equal(
+    runner.runs.map(({ rows }) => rows),
+    [16, 16, 15, 16, 16, 16],
+  );
 });
 
 Callers('that leave in the middle of a body leave nothing behind', async () => {
