@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander';
-import type { CloudTlsFiles } from '../edge/daemon/index.ts';
+import type { CloudTlsFiles, EdgeRuntime } from '../edge/daemon/index.ts';
 import { OfframpError } from '../shared/errors.ts';
 import {
   parseTokens,
@@ -19,6 +19,13 @@ export function wholeNumber(minimum: number, maximum: number): (text: string) =>
     if (Number.isInteger(value) && value >= minimum && value <= maximum) return value;
     throw new InvalidArgumentError(`Expected a whole number from ${minimum} to ${maximum}.`);
   };
+}
+
+/** Parses a share, 0 to 1. */
+export function share(text: string): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (value >= 0 && value <= 1) return value;
+  throw new InvalidArgumentError('Expected a number from 0 to 1.');
 }
 
 export const port = wholeNumber(0, 65_535);
@@ -60,7 +67,7 @@ export function dataFolderOf(option: string | undefined): string {
   );
 }
 
-export type Device = Provider | 'auto';
+export type Device = (typeof providers)[number] | 'auto';
 
 export function deviceOption(): Option {
   return new Option('--device <device>', 'where segments run').choices([...providers, 'auto']).default('cpu');
@@ -86,6 +93,12 @@ export function resizeOption(): Option {
   return new Option('--resize <fit>', "how a picture of another size is fitted to the network's")
     .choices(['cover', 'contain', 'fill', 'off'] satisfies ResizeMode[])
     .default('cover');
+}
+
+export function runtimeOption(): Option {
+  return new Option('--runtime <runtime>', 'what runs segments here; wasm where no native binary fits')
+    .choices(['native', 'wasm'] satisfies EdgeRuntime[])
+    .default('native');
 }
 
 /** An option that may be given several times; its value is the list of what was given, in order. */

@@ -9,6 +9,8 @@ export const projectFolder = findProject(dirname(fileURLToPath(import.meta.url))
 const packageJson = JSON.parse(readFileSync(join(projectFolder, 'package.json'), 'utf8'));
 
 export const version: string = packageJson.version;
+/** Versions of Node that it runs on, such as `>=20.19`. */
+export const requiredNode: string = packageJson.engines.node;
 /** Version of onnxruntime; package.json pins it. */
 export const runtimeVersion: string = packageJson.dependencies['onnxruntime-node'];
 

@@ -15,7 +15,11 @@ export const extensions = [
 
 const platform = 'onnxruntime_onnx';
 /** Where segments run, in Triton's words; of another server only that knows. */
-const kinds = { cpu: 'KIND_CPU', cuda: 'KIND_GPU', webgpu: 'KIND_GPU', remote: 'KIND_MODEL' } as const;
+const kinds = {
+  ...{ cpu: 'KIND_CPU', wasm: 'KIND_CPU' },
+  ...{ cuda: 'KIND_GPU', webgpu: 'KIND_GPU' },
+  remote: 'KIND_MODEL',
+} as const;
 
 /** `$metadata_model_response`. */
 export function describeModel({ name, input, outputs }: Model): unknown {

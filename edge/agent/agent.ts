@@ -3,12 +3,14 @@ import type { Clock } from '../../shared/clock.ts';
 import { OfframpError } from '../../shared/errors.ts';
 import { decideExit } from '../../shared/exits/index.ts';
 import { bundleTag } from '../../shared/protocol/index.ts';
-import { type Runner, segmentKey } from '../../shared/runtime/index.ts';
+import type { Runner } from '../../shared/runtime/index.ts';
 import type { TraceParent, Tracer } from '../../shared/trace/index.ts';
 import type { Answer } from './answer.ts';
+import type { Auditor } from './auditor.ts';
 import { cloudOrDevice } from './cloud-or-device.ts';
 import { composeAnswer, type ExitOutcome, type Stopwatch, startWatch } from './compose.ts';
 import type { Offload, OffloadResult } from './connection.ts';
+import { type DeviceOutcome, runDevice } from './device-run.ts';
 import { type ImageSource, pictureFile } from './image-source.ts';
 import { DurationEstimate, reserveMs } from './reserve.ts';
 import { traceAnswer } from './trace-answer.ts';
@@ -30,6 +32,8 @@ export interface AgentOptions {
   readonly defaultBudgetMs: number;
   /** Images under way at once; beyond it `classify` refuses with BUSY. */
   readonly maxInFlight: number;
+  /** Absent: the device's own answers are not audited. */
+  readonly auditor?: Auditor;
   /** Absent: nothing is traced. */
   readonly tracer?: Tracer;
 }
@@ -41,16 +45,15 @@ export interface ClassifyOptions {
   readonly trace?: TraceParent;
 }
 
-/** The last device exit an image came to. */
-interface DeviceOutcome extends ExitOutcome {
-  /** Codes to send, unless the image leaves on the device. */
-  readonly codes: Uint8Array | undefined;
-}
-
 /** The exit an image left by in the cloud. */
 interface CloudOutcome extends ExitOutcome {
   readonly result: OffloadResult;
 }
+
+/** Nobody waits for an audit, so it may take its time. */
+const auditBudgetMs = 5000;
+/** A server without so many levels takes it for its default. */
+const leastPriority = 64;
 
 /** What of a request depends on the image. */
 type Sent = Pick<Offload, 'rows' | 'format' | 'channels'>;
@@ -139,8 +142,11 @@ export class Agent {
   async #answer(source: ImageSource, watch: Stopwatch, budgetMs: number): Promise<Answer> {
     const { cut } = this.#options;
     if (cut === 0) return this.#answerImage(source, watch, budgetMs);
-    const outcome = await this.#runDevice(await this.#pixels(source, watch), watch);
-    if (outcome.codes === undefined) return this.#onDevice(outcome, watch);
+    const outcome = await runDevice(this.#options, await this.#pixels(source, watch), watch);
+    if (outcome.codes === undefined) {
+      this.#audit(outcome);
+      return this.#onDevice(outcome, watch);
+    }
     try {
       const result = await this.#offload(outcome.codes, watch, budgetMs);
       return this.#fromCloud(this.#decide(result, watch), outcome, watch);
@@ -214,7 +220,7 @@ export class Agent {
     const turns = this.#turns(this.#ownUnderWay);
     const before = clock.now();
     try {
-      const outcome = await this.#runDevice(image, watch);
+      const outcome = await runDevice(this.#options, image, watch);
       this.#ownTime.add((clock.now() - before) / turns);
       return outcome;
     } finally {
@@ -230,25 +236,23 @@ export class Agent {
     throw new OfframpError('IMAGE_INVALID', `An image of ${image.length} bytes, expected ${wanted}`);
   }
 
-  /** Runs segment after segment, one at least, until an exit is confident or the cut is reached. */
-  async #runDevice(image: Uint8Array, watch: Stopwatch): Promise<DeviceOutcome> {
-    const { bundle, runner, clock, cut } = this.#options;
-    // The runner takes the input's memory away; the caller's image stays the caller's.
-    let input = new Uint8Array(image);
-    for (let exit = 0; ; exit++) {
-      const before = clock.now();
-      const { outputs } = await runner.run(segmentKey(bundle.manifest.id, exit), input, 1);
-      const after = clock.now();
-      watch.deviceMs += after - before;
-      const [logits, codes] = outputs;
-      if (!(logits instanceof Float32Array))
-        throw new OfframpError('RUNTIME_FAILED', `s${exit} gave no logits`);
-      const decision = decideExit({ ...bundle.exit(exit), logits });
-      watch.exitMs += clock.now() - after;
-      if (decision.confident || !(codes instanceof Uint8Array)) return { decision, exit, codes: undefined };
-      if (exit + 1 >= cut) return { decision, exit, codes };
-      input = codes;
-    }
+  /** Asks the cloud about an answer of the device's own, after it and beside it; nobody waits for that. */
+  #audit({ decision, exit, behind }: DeviceOutcome): void {
+    const { auditor, bundle, cloud, clock } = this.#options;
+    if (auditor === undefined || behind === undefined || cloud?.connected !== true || !auditor.picks())
+      return;
+    const cut = exit + 1;
+    const codec = bundle.codec(cut);
+    void auditor.audit(decision.label, async () => {
+      const offload = { rows: [codec.encode(behind.subarray(0, codec.count))], cut, budgetMs: auditBudgetMs };
+      const result = await cloud.infer({
+        ...offload,
+        priority: leastPriority,
+        bundleTag: bundleTag(bundle.digest),
+        classes: bundle.manifest.classes.length,
+      });
+      return this.#decide(result, startWatch(clock.now())).decision.label;
+    });
   }
 
   async #offload(codes: Uint8Array, watch: Stopwatch, budgetMs: number): Promise<OffloadResult> {

@@ -1,5 +1,7 @@
 export { Agent, type AgentOptions, type ClassifyOptions } from './agent.ts';
+export { allowedDisagreement } from './allowed-disagreement.ts';
 export type { Answer, DeviceOpinion, Route, StageTimes } from './answer.ts';
+export { type AuditOptions, Auditor, type AuditStatus, type Drift } from './auditor.ts';
 export { type BackoffLimits, backoffMs, defaultBackoff } from './backoff.ts';
 export {
   Connection,

@@ -10,7 +10,7 @@ import { type ErrorCode, OfframpError } from '../../shared/errors.ts';
 import type { Admission, ResizeMode } from '../../shared/host/index.ts';
 import type { Runner } from '../../shared/runtime/index.ts';
 import { parseTraceparent } from '../../shared/trace/index.ts';
-import type { Agent, Answer, ClassifyOptions, Endpoints } from '../agent/index.ts';
+import type { Agent, Answer, Auditor, ClassifyOptions, Endpoints } from '../agent/index.ts';
 import type { EdgeMetrics } from './metrics.ts';
 import { pictureSource } from './picture-source.ts';
 import { maxImagesPerRequest, requestImages, type SentImage } from './request-images.ts';
@@ -23,6 +23,8 @@ export interface HttpApiOptions {
   /** All servers as one; absent on a device that stands alone. */
   readonly cloud: Endpoints | undefined;
   readonly uplinks: RunningAgent['uplinks'];
+  /** Absent where nothing is audited. */
+  readonly auditor?: Auditor | undefined;
   readonly metrics: EdgeMetrics;
   readonly admit: Admission;
   readonly resize: ResizeMode;
@@ -145,13 +147,14 @@ function budgetOf(request: FastifyRequest): number | undefined {
   );
 }
 
-function status({ agent, bundle, runner, cloud, uplinks, version }: HttpApiOptions): unknown {
+function status({ agent, auditor, bundle, runner, cloud, uplinks, version }: HttpApiOptions): unknown {
   const { id, version: bundleVersion, exits } = bundle.manifest;
   return {
     version,
     provider: runner.provider,
     bundle: { id, version: bundleVersion, digest: bundle.digest, exits },
     inFlight: agent.inFlight,
+    audit: auditor?.status,
     cloud: cloud && {
       connected: cloud.connected,
       problem: cloud.problem && words(cloud.problem),

@@ -3,6 +3,7 @@ export { pictureSource } from './picture-source.ts';
 export {
   type AgentConfig,
   type EdgeConfig,
+  type EdgeRuntime,
   type RunningAgent,
   type RunningEdge,
   startAgent,

@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { Answer } from '../agent/index.ts';
+import type { Answer, AuditStatus } from '../agent/index.ts';
 
 const seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 
@@ -7,6 +7,8 @@ const seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 export interface Gauges {
   connected(): boolean;
   inFlight(): number;
+  /** Absent where nothing is audited. */
+  audit?(): AuditStatus | undefined;
   /** Since the start. */
   hedges(): number;
   /** Since the start. */
@@ -50,6 +52,11 @@ export class EdgeMetrics {
     });
     this.#gauge('cloud_connected', '1 while connected to the cloud', () => Number(gauges.connected()));
     this.#gauge('in_flight', 'Images under way', () => gauges.inFlight());
+    const audit = () => gauges.audit?.();
+    this.#gauge('threshold_scale', 'What thresholds are multiplied with', () => audit()?.thresholdScale ?? 1);
+    this.#gauge('audits', 'Audited answers under the thresholds of now', () => audit()?.audits ?? 0);
+    this.#gauge('audit_disagreements', 'Those of them with another label', () => audit()?.disagreements ?? 0);
+    this.#gauge('drift_evidence', 'Evidence of too much disagreement', () => audit()?.evidence ?? 0);
     this.#counted('late_answers', 'Cloud answers that came after their budget', () => gauges.lateAnswers());
     this.#counted('hedges', 'Requests sent to a second server because the first stalled', () =>
       gauges.hedges(),

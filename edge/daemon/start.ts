@@ -4,19 +4,29 @@ import { systemClock } from '../../shared/clock.ts';
 import { OfframpError } from '../../shared/errors.ts';
 import {
   bundleFolder,
-  httpAdmission,
-  listenError,
   type ResizeMode,
   type TokenEntry,
 } from '../../shared/host/index.ts';
 import { type Runner, segmentGraph } from '../../shared/runtime/index.ts';
 import { WorkerPool } from '../../shared/runtime/node/index.ts';
 import type { Tracer } from '../../shared/trace/index.ts';
-import { Agent, Endpoints, Uplink, type UplinkEvent } from '../agent/index.ts';
+import {
+  Agent,
+  Auditor,
+  allowedDisagreement,
+  type Drift,
+  Endpoints,
+  Uplink,
+  type UplinkEvent,
+} from '../agent/index.ts';
 import { type CloudTlsFiles, keptFresh, readCloudTls } from './cloud-tls.ts';
 import { httpApi } from './http-api.ts';
+import { admissionOf, type ListeningPlace, listen } from './listening.ts';
 import { EdgeMetrics } from './metrics.ts';
 import { wsDial } from './ws-dial.ts';
+
+/** What computes the device's segments: onnxruntime's binary for the machine, or WebAssembly, which runs on any. */
+export type EdgeRuntime = 'native' | 'wasm';
 
 export interface AgentConfig {
   readonly bundleFolder: string;
@@ -35,7 +45,14 @@ export interface AgentConfig {
   readonly maxInFlight: number;
   readonly workers: number;
   readonly threadsPerWorker: number;
+  /** Absent: native. */
+  readonly runtime?: EdgeRuntime | undefined;
   readonly version: string;
+  /** Share of the device's own answers that the cloud is asked about as well; none when absent. */
+  readonly auditShare?: number;
+  /** Share of them in which the cloud may disagree; by the bundle's calibration when absent. */
+  readonly allowedDisagreement?: number | undefined;
+  readonly onDrift?: (drift: Drift) => void;
   /** Absent: nothing is traced. */
   readonly tracer?: Tracer | undefined;
   readonly onEvent: (event: UplinkEvent, url: string) => void;
@@ -47,6 +64,8 @@ export interface RunningAgent {
   readonly cut: number;
   /** All servers as one; absent on a device that stands alone. */
   readonly cloud: Endpoints | undefined;
+  /** Absent where nothing is audited. */
+  readonly auditor: Auditor | undefined;
   readonly uplinks: readonly { readonly url: string; readonly uplink: Uplink }[];
   readonly runner: Runner;
   stop(): Promise<void>;
@@ -75,7 +94,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
     graphs: segments.map((index) => segmentGraph(bundle, index)),
     workers: config.workers,
     threadsPerWorker: config.threadsPerWorker,
-    providers: ['cpu'],
+    providers: [config.runtime === 'wasm' ? 'wasm' : 'cpu'],
     maxQueuedRuns: config.maxInFlight,
   });
   let running: RunningAgent | undefined;
@@ -100,10 +119,12 @@ function assemble(config: AgentConfig, bundle: Bundle, runner: WorkerPool, cut: 
   const uplinks = cloudUrls.map((url) => ({ url, uplink: makeUplink(config, url, bundle, onEvent(url)) }));
   const links = uplinks.map(({ uplink }) => uplink);
   if (links.length > 0) cloud = new Endpoints({ links, clock: systemClock, random: Math.random });
+  const auditor = cloud === undefined ? undefined : makeAuditor(config, bundle);
   const agent = new Agent({
     bundle,
     runner,
     ...(cloud !== undefined && { cloud }),
+    ...(auditor !== undefined && { auditor }),
     clock: systemClock,
     cut,
     ...(config.channels !== undefined && { channels: config.channels }),
@@ -120,12 +141,22 @@ function assemble(config: AgentConfig, bundle: Bundle, runner: WorkerPool, cut: 
     cut,
     cloud,
     uplinks,
+    auditor,
     runner,
     async stop() {
       for (const { uplink } of uplinks) uplink.close();
       await runner.close();
     },
   };
+}
+
+function makeAuditor(config: AgentConfig, { manifest }: Bundle): Auditor | undefined {
+  const { auditShare: share = 0, allowedDisagreement: allowed, onDrift } = config;
+  if (share === 0) return undefined;
+  return new Auditor({
+    ...{ share, random: Math.random, allowedDisagreement: allowed ?? allowedDisagreement(manifest) },
+    ...(onDrift !== undefined && { onDrift }),
+  });
 }
 
 async function chooseCut({ cloudUrls = [], cut }: AgentConfig, readFile: ReadFile): Promise<number> {
@@ -171,9 +202,7 @@ function makeUplink(
   });
 }
 
-export interface EdgeConfig extends Omit<AgentConfig, 'onEvent'> {
-  readonly host: string;
-  readonly port: number;
+export interface EdgeConfig extends Omit<AgentConfig, 'onEvent'>, ListeningPlace {
   /** Tokens of the daemon's own HTTP API. */
   readonly tokens: readonly TokenEntry[];
   readonly resize: ResizeMode;
@@ -181,6 +210,7 @@ export interface EdgeConfig extends Omit<AgentConfig, 'onEvent'> {
 }
 
 export interface RunningEdge {
+  /** `http://host:port` or `unix:/file`. */
   readonly url: string;
   /** Answers what is under way, then stops. */
   stop(): Promise<void>;
@@ -191,27 +221,30 @@ export interface RunningEdge {
  * @throws OfframpError CONFIG_INVALID, PORT_IN_USE, or what opening the bundle and starting the threads throw.
  */
 export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
-  const { host, port, logger, resize, version } = config;
+  const { logger, resize, version } = config;
   refuseLimits(config.tokens);
-  const admit = httpAdmission(config.tokens, host);
+  const admit = admissionOf(config.tokens, config);
   const said = new Map<string, string>();
   const onEvent = (event: UplinkEvent, url: string) => {
     said.set(url, logEvent(logger.child({ cloud: url }), event, said.get(url) ?? ''));
   };
-  const running = await startAgent({ ...config, onEvent });
-  const { agent, bundle, cloud, uplinks, runner } = running;
+  const onDrift = (drift: Drift) =>
+    logger.warn(drift, 'the cloud disagrees too often: thresholds are stricter now');
+  const running = await startAgent({ ...config, onEvent, onDrift });
+  const { agent, auditor, bundle, cloud, uplinks, runner } = running;
   const metrics = new EdgeMetrics({
     connected: () => cloud?.connected ?? false,
     inFlight: () => agent.inFlight,
+    audit: () => auditor?.status,
     hedges: () => cloud?.hedges ?? 0,
     lateAnswers: () => uplinks.reduce((sum, { uplink }) => sum + uplink.lateAnswers, 0),
   });
   const app = httpApi({
-    ...{ agent, bundle, runner, cloud, uplinks },
+    ...{ agent, auditor, bundle, runner, cloud, uplinks },
     ...{ metrics, admit, resize, version, logger },
   });
   try {
-    const url = await app.listen({ host, port });
+    const url = await listen(app, config);
     logger.info(
       {
         ...{ bundle: bundle.manifest.id, digest: bundle.digest },
@@ -229,7 +262,7 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
     };
   } catch (thrown) {
     await running.stop();
-    throw listenError(thrown, host, port);
+    throw thrown;
   }
 }
 

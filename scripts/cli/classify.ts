@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { resizeOption, wholeNumber } from '../options.ts';
+import { resizeOption, runtimeOption, wholeNumber } from '../options.ts';
 import { defaultBundle } from '../project.ts';
 import { addCloudTlsOptions } from './access.ts';
 import { examples } from './examples.ts';
@@ -23,6 +23,7 @@ export function defineClassify(): Command {
     )
     .option('--budget-ms <number>', 'time for each answer', wholeNumber(1, 600_000), 2000)
     .addOption(resizeOption())
+    .addOption(runtimeOption())
     .option('--json', 'print JSON')
     .action(async (files, options) => {
       const { classifyCommand } = await import('../commands/classify.ts');

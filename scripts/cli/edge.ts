@@ -1,6 +1,16 @@
+import { Option } from 'commander';
 import type { EdgeCommandOptions } from '../commands/edge.ts';
 import { ConfiguredCommand } from '../config/index.ts';
-import { channels, logLevelOption, port, RepeatableOption, resizeOption, wholeNumber } from '../options.ts';
+import {
+  channels,
+  logLevelOption,
+  port,
+  RepeatableOption,
+  resizeOption,
+  runtimeOption,
+  share,
+  wholeNumber,
+} from '../options.ts';
 import { defaultBundle, defaultEdgePort } from '../project.ts';
 import { addCloudTlsOptions } from './access.ts';
 import { examples } from './examples.ts';
@@ -20,6 +30,9 @@ export function defineEdge(): ConfiguredCommand {
     )
     .option('--host <address>', 'address to listen on; any but loopback needs a token', '127.0.0.1')
     .option('--port <number>', 'port to listen on, 0 for any', port, defaultEdgePort)
+    .addOption(
+      new Option('--socket <file>', 'Unix socket to listen on in place of an address, for its owner').conflicts([
+        'host', 'port']))
     .option('--bundle <id or folder>', 'bundle to run', defaultBundle)
     .addOption(
       new RepeatableOption('--cloud <url>', 'ws: or wss: address of a cloud server, may be repeated'),
@@ -42,6 +55,7 @@ export function defineEdge(): ConfiguredCommand {
       500,
     )
     .addOption(resizeOption())
+    .addOption(runtimeOption())
     .option('--workers <number>', 'inference threads', wholeNumber(1, 64), 1)
     .option('--threads <number>', 'threads inside each', wholeNumber(1, 256), 1)
     .option(
@@ -49,6 +63,17 @@ export function defineEdge(): ConfiguredCommand {
       'images under way before more are refused',
       wholeNumber(1, 65_536),
       256,
+    )
+    .option(
+      '--audit-share <share>',
+      "share of the device's own answers that the cloud is asked about as well",
+      share,
+      0.005,
+    )
+    .option(
+      '--allowed-disagreement <share>',
+      "share of them in which the cloud may disagree (default: by the bundle's calibration)",
+      share,
     )
     .option(
       '--token-file <file>',

@@ -1,4 +1,5 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
+import { share } from '../options.ts';
 
 /** Options about OpenTelemetry traces. */
 export function addTracingOptions<C extends Command>(command: C): C {
@@ -18,10 +19,4 @@ export function addTracingOptions<C extends Command>(command: C): C {
 export interface TracingSettings {
   readonly otlpEndpoint?: string;
   readonly traceShare: number;
-}
-
-function share(text: string): number {
-  const value = text.trim() === '' ? Number.NaN : Number(text);
-  if (value >= 0 && value <= 1) return value;
-  throw new InvalidArgumentError('Expected a number from 0 to 1.');
 }

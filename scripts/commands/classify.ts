@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Answer } from '../../edge/agent/index.ts';
-import { pictureSource, type RunningAgent, startAgent } from '../../edge/daemon/index.ts';
+import { type EdgeRuntime, pictureSource, type RunningAgent, startAgent } from '../../edge/daemon/index.ts';
 import { OfframpError, reasonOf } from '../../shared/errors.ts';
 import type { ResizeMode } from '../../shared/host/index.ts';
 import type { CloudTlsSettings } from '../cli/access.ts';
@@ -15,6 +15,7 @@ export interface ClassifyCommandOptions extends CloudTlsSettings {
   readonly cut?: number;
   readonly budgetMs: number;
   readonly resize: ResizeMode;
+  readonly runtime: EdgeRuntime;
   readonly json?: boolean;
 }
 
@@ -39,6 +40,7 @@ export async function classifyCommand(
     cut: options.cut,
     budgetMs: options.budgetMs,
     maxInFlight: 64,
+    runtime: options.runtime,
     workers: 1,
     threadsPerWorker: 1,
     version,

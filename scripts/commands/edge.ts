@@ -1,5 +1,5 @@
 import pino from 'pino';
-import { startEdge } from '../../edge/daemon/index.ts';
+import { type EdgeRuntime, startEdge } from '../../edge/daemon/index.ts';
 import { type ResizeMode, untilSignal } from '../../shared/host/index.ts';
 import type { CloudTlsSettings } from '../cli/access.ts';
 import type { TracingSettings } from '../cli/tracing.ts';
@@ -11,6 +11,7 @@ import { tracingOf } from './tracing.ts';
 export interface EdgeCommandOptions extends CloudTlsSettings, TracingSettings {
   readonly host: string;
   readonly port: number;
+  readonly socket?: string;
   readonly bundle: string;
   readonly cloud?: readonly string[];
   readonly cut?: number;
@@ -19,9 +20,12 @@ export interface EdgeCommandOptions extends CloudTlsSettings, TracingSettings {
   readonly priority?: number;
   readonly budgetMs: number;
   readonly resize: ResizeMode;
+  readonly runtime: EdgeRuntime;
   readonly workers: number;
   readonly threads: number;
   readonly maxInFlight: number;
+  readonly auditShare: number;
+  readonly allowedDisagreement?: number;
   readonly tokenFile?: string;
   readonly cloudTokenFile?: string;
   readonly logLevel: string;
@@ -36,6 +40,7 @@ export async function edgeCommand(options: EdgeCommandOptions): Promise<void> {
   const edge = await startEdge({
     host: options.host,
     port: options.port,
+    socket: options.socket,
     tokens: readTokens(options.tokenFile, 'OFFRAMP_EDGE_TOKEN'),
     bundleFolder: findBundle(options.bundle),
     cloudUrls: options.cloud ?? [],
@@ -46,9 +51,12 @@ export async function edgeCommand(options: EdgeCommandOptions): Promise<void> {
     priority: options.priority,
     budgetMs: options.budgetMs,
     resize: options.resize,
+    runtime: options.runtime,
     workers: options.workers,
     threadsPerWorker: options.threads,
     maxInFlight: options.maxInFlight,
+    auditShare: options.auditShare,
+    allowedDisagreement: options.allowedDisagreement,
     version,
     tracer: tracing?.tracer,
     logger,

@@ -8,6 +8,8 @@ export {
   type OperatingPoint,
   tabulateExits,
 } from './cascade.ts';
+export { type ShareRange, shareSequence } from './confidence-sequence.ts';
+export { type DriftFigures, DriftWatch, type DriftWatchOptions } from './drift-watch.ts';
 export type { ExitRecords } from './records.ts';
 export {
   bettingBoundHolds,

@@ -17,9 +17,10 @@ export interface GraphTensor {
   readonly shape: readonly number[];
 }
 
-/** Execution providers of onnxruntime that we know how to ask for. */
+/** Execution providers of onnxruntime's native library that we know how to ask for. */
 export const providers = ['cpu', 'webgpu', 'cuda'] as const;
-export type Provider = (typeof providers)[number];
+/** One of them, or the CPU by WebAssembly, for a machine that the native library has no binary for. */
+export type Provider = (typeof providers)[number] | 'wasm';
 /** Where a runner's segments run: on an execution provider of this process, or on another server. */
 export type RunnerProvider = Provider | 'remote';
 

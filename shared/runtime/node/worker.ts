@@ -3,13 +3,15 @@
  * only ever called here. The thread ends by message: ending it from outside while it computes aborts the whole process.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import * as ort from 'onnxruntime-node';
+import type * as ort from 'onnxruntime-node';
 import { OfframpError, reasonOf } from '../../errors.ts';
 import type { GraphTensor, Provider, SegmentGraph, WarmRun } from '../runner.ts';
+import { type Library, libraryOf } from './library.ts';
 import type { FromWorker, ToWorker, WorkerInit } from './messages.ts';
 
 interface LoadedGraph {
   readonly graph: SegmentGraph;
+  readonly library: Library;
   readonly session: ort.InferenceSession;
 }
 
@@ -25,8 +27,6 @@ const port = parentPort;
 if (port === null) throw new Error('worker.ts runs in a worker thread only');
 // The thread's creator is the only one that sets workerData, and the pool sets exactly this.
 const init = (workerData as { readonly init: WorkerInit }).init;
-// The provider probe logs every refusal in red; what it found is reported in words instead.
-ort.env.logLevel = 'fatal';
 
 const post = (message: FromWorker, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer);
 
@@ -34,10 +34,11 @@ const post = (message: FromWorker, transfer: ArrayBuffer[] = []) => port.postMes
 async function loadOn(provider: Provider, graphs: readonly SegmentGraph[]): Promise<Loaded> {
   const loaded = new Map<string, LoadedGraph>();
   const warmRuns: WarmRun[] = [];
+  const library = await libraryOf(provider, init.threads);
   try {
     for (const graph of graphs) {
-      const session = await createSession(graph, provider);
-      const own = { graph, session };
+      const session = await createSession(library, graph, provider);
+      const own = { graph, library, session };
       loaded.set(graph.key, own);
       checkGraph(graph, session);
       for (const rows of init.warmUpRows) warmRuns.push(await warmRun(own, rows));
@@ -66,16 +67,20 @@ async function warmRun(own: LoadedGraph, rows: number): Promise<WarmRun> {
   return { key, rows, runMicros };
 }
 
-async function createSession(graph: SegmentGraph, provider: Provider): Promise<ort.InferenceSession> {
+async function createSession(
+  library: Library,
+  graph: SegmentGraph,
+  provider: Provider,
+): Promise<ort.InferenceSession> {
   try {
-    return await ort.InferenceSession.create(graph.bytes, {
+    return await library.InferenceSession.create(graph.bytes, {
       executionProviders: [configured(provider)],
       intraOpNumThreads: init.threads,
       graphOptimizationLevel: 'all',
     });
   } catch (thrown) {
-    // The CPU provider is always there: what it cannot load is no graph.
-    if (provider !== 'cpu') throw thrown;
+    // On the CPU a library that has loaded computes: what it cannot load is no graph.
+    if (provider !== 'cpu' && provider !== 'wasm') throw thrown;
     const reason = reasonOf(thrown);
     throw new OfframpError(
       'BUNDLE_FILE_CORRUPT',
@@ -139,12 +144,12 @@ function describe(dtype: string, shape: readonly (number | string)[]): string {
 }
 
 async function runOnce(
-  { graph, session }: LoadedGraph,
+  { graph, library, session }: LoadedGraph,
   input: Uint8Array,
   rows: number,
 ): Promise<{ outputs: (Float32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>)[]; runMicros: number }> {
   const { name, dtype, shape } = graph.input;
-  const feeds = { [name]: new ort.Tensor(dtype, input, [rows, ...shape]) };
+  const feeds = { [name]: new library.Tensor(dtype, input, [rows, ...shape]) };
   const startedAt = performance.now();
   const results = await session.run(feeds);
   const runMicros = (performance.now() - startedAt) * 1000;
