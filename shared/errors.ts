@@ -51,6 +51,7 @@ const table = {
   // The device's view of its uplink
   CLOUD_UNREACHABLE: { httpStatus: 502, retryable: true },
   CONNECTION_LOST: { httpStatus: 502, retryable: true },
+  LINK_SLOW: { httpStatus: 504, retryable: true },
   // Requests and images
   BUDGET_INVALID: { httpStatus: 400, retryable: false },
   IMAGE_INVALID: { httpStatus: 400, retryable: false },

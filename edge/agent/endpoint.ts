@@ -1,6 +1,8 @@
 import { type ErrorCode, OfframpError } from '../../shared/errors.ts';
+import type { LinkFigures } from '../../shared/plan/index.ts';
 import { type BreakerLimits, CircuitBreaker } from './circuit-breaker.ts';
 import type { Offload, OffloadResult } from './connection.ts';
+import { EndpointLinkWatch } from './endpoint-link.ts';
 import { RecentLatencies } from './recent-latencies.ts';
 import type { CloudLink } from './uplink.ts';
 
@@ -18,6 +20,10 @@ const blamed: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'RUNTIME_FAILED',
   'RUNTIME_STOPPED',
 ]);
+/** With less there is no point in having the caller wait. */
+const leastChance = 0.05;
+/** Of a frame, its header and what WebSocket adds. */
+const frameBytes = 32;
 /** Without a word of when to come back. */
 const usualRetryMs = 50;
 const hedgeQuantile = 0.95;
@@ -27,6 +33,7 @@ export class Endpoint {
   readonly link: EndpointLink;
   readonly #breaker: CircuitBreaker;
   readonly #latencies = new RecentLatencies();
+  readonly #watch = new EndpointLinkWatch();
   #inFlight = 0;
   #queuedRows = 0;
   #busyUntilMs = Number.NEGATIVE_INFINITY;
@@ -51,6 +58,19 @@ export class Endpoint {
     return this.#latencies.quantile(hedgeQuantile);
   }
 
+  /** What is known of the way there. */
+  figures(nowMs: number): LinkFigures {
+    return this.#watch.figures(nowMs);
+  }
+
+  /** Why this should not be sent now though the server takes requests: it would hardly be answered in time. */
+  slowness(offload: Pick<Offload, 'budgetMs' | 'rows'>, nowMs: number): OfframpError | undefined {
+    const chance = this.#watch.chance(bytesOf(offload), offload.budgetMs, nowMs);
+    if (chance >= leastChance) return undefined;
+    const odds = `${(100 * chance).toFixed(1)} % of such images would be answered in time`;
+    return new OfframpError('LINK_SLOW', `The way to the cloud is too slow for the budget: ${odds}`);
+  }
+
   /** Why nothing should be sent now; `undefined` when it may be. */
   refusal(nowMs: number): OfframpError | undefined {
     if (!this.link.connected) return this.link.lastError;
@@ -64,14 +84,17 @@ export class Endpoint {
     const sentAtMs = now();
     this.#breaker.onSent();
     this.#inFlight++;
+    const underway = this.#watch.onSent(bytesOf(offload), sentAtMs);
     try {
       const result = await this.link.infer(offload);
+      this.#watch.onAnswer(underway, result, now());
       this.#latencies.add(now() - sentAtMs);
       this.#queuedRows = result.queuedRows;
       this.#breaker.onSuccess();
       return result;
     } catch (thrown) {
       const error = OfframpError.from(thrown);
+      this.#watch.onNone(underway, now(), error.code === 'BUDGET_SPENT' ? offload.budgetMs : undefined);
       this.#learn(error, now());
       throw error;
     } finally {
@@ -86,4 +109,8 @@ export class Endpoint {
     if (error.code !== 'BUSY' && error.code !== 'RATE_LIMITED') return;
     this.#busyUntilMs = nowMs + (error.retryAfterMs ?? usualRetryMs);
   }
+}
+
+function bytesOf({ rows }: Pick<Offload, 'rows'>): number {
+  return rows.reduce((sum, row) => sum + row.length, frameBytes);
 }

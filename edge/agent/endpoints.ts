@@ -1,5 +1,6 @@
 import type { Clock } from '../../shared/clock.ts';
 import { type ErrorCode, OfframpError } from '../../shared/errors.ts';
+import type { LinkFigures } from '../../shared/plan/index.ts';
 import type { BreakerLimits } from './circuit-breaker.ts';
 import type { Offload, OffloadResult } from './connection.ts';
 import { Endpoint, type EndpointLink } from './endpoint.ts';
@@ -19,6 +20,9 @@ export interface EndpointsOptions {
 const defaultHedgeShare = 0.05;
 /** Hedges that may be saved up for when one server stalls. */
 const maxSavedHedges = 10;
+/** While the way is too slow one image in so long finds out whether it still is; nobody waits for it. */
+const probeEveryMs = 250;
+const probeBudgetMs = 5000;
 /** What is left of a budget has to be worth a second try. */
 const leastTryMs = 2;
 /** After these another server may do better, or this one when it is back. */
@@ -38,7 +42,8 @@ const worthAnother: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
  * Several servers as one. Of two that are picked at random the one with less to do gets the request (power of two choices,
  * Mitzenmacher 2001). One that stalls is hedged with another (Dean and Barroso, The Tail at Scale, 2013), which at most a small
  * share of all requests may cost. What failed is tried elsewhere, or once more when the connection is back, while the budget
- * lasts. A server that fails request after request, or asks for a pause, gets none for a while.
+ * lasts. A server that fails request after request, or asks for a pause, gets none for a while. What would hardly be answered in time
+ * by any of them is refused at once.
  */
 export class Endpoints implements CloudLink {
   readonly #options: EndpointsOptions;
@@ -47,6 +52,8 @@ export class Endpoints implements CloudLink {
   readonly #waiting = new Set<(connected: boolean) => void>();
   #savedHedges = 1;
   #hedges = 0;
+  #probing = false;
+  #probedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: EndpointsOptions) {
     const { links, breaker } = options;
@@ -78,6 +85,11 @@ export class Endpoints implements CloudLink {
     return this.#hedges;
   }
 
+  /** What is known of the way to a server, by its place in `links`. */
+  linkFigures(index: number): LinkFigures | undefined {
+    return this.#endpoints[index]?.figures(this.#options.clock.now());
+  }
+
   /** To be called when a connection is there, or an attempt at one has failed. */
   onLinkEvent(kind: 'connected' | 'disconnected'): void {
     for (const tell of [...this.#waiting]) tell(kind === 'connected');
@@ -89,7 +101,7 @@ export class Endpoints implements CloudLink {
     const deadlineMs = clock.now() + offload.budgetMs;
     const leftMs = () => deadlineMs - clock.now();
     const tried = new Set<Endpoint>();
-    const [first, refusal] = this.#choose(tried);
+    const [first, refusal] = this.#chooseFor(offload);
     if (first === undefined) throw refusal;
     let endpoint: Endpoint = first;
     for (let attempt = 1; ; attempt++) {
@@ -121,6 +133,40 @@ export class Endpoints implements CloudLink {
     if (!isFirstLoss || this.#endpoints.length > 1 || !(await this.#reconnected(leftMs()))) return undefined;
     const [again] = this.#choose(new Set());
     return leftMs() < leastTryMs ? undefined : again;
+  }
+
+  /**
+   * Who is asked first: of those that would answer in time. Where none would, the caller need not wait to be told; the image travels
+   * now and then all the same, to find out when the way is free again.
+   */
+  #chooseFor(offload: Offload): [Endpoint | undefined, OfframpError] {
+    const nowMs = this.#options.clock.now();
+    const slow = new Map<Endpoint, OfframpError>();
+    for (const endpoint of this.#endpoints) {
+      const slowness = endpoint.slowness(offload, nowMs);
+      if (slowness !== undefined) slow.set(endpoint, slowness);
+    }
+    const [chosen] = this.#choose(new Set(slow.keys()));
+    const [open, refusal] = this.#choose(new Set());
+    const [slowest] = slow.values();
+    if (slowest === undefined || chosen !== undefined) return [chosen, refusal];
+    this.#probe(offload);
+    // A server that is left alone because nothing came in time is one that is too slow to reach.
+    return [undefined, open !== undefined || refusal.code === 'BUDGET_SPENT' ? slowest : refusal];
+  }
+
+  #probe(offload: Offload): void {
+    const { clock } = this.#options;
+    const nowMs = clock.now();
+    if (this.#probing || nowMs - this.#probedAtMs < probeEveryMs) return;
+    const [endpoint] = this.#choose(new Set());
+    if (endpoint === undefined) return;
+    this.#probing = true;
+    this.#probedAtMs = nowMs;
+    const done = () => {
+      this.#probing = false;
+    };
+    endpoint.infer({ ...offload, budgetMs: probeBudgetMs }, () => clock.now()).then(done, done);
   }
 
   /** The one with less to do of two that may be asked; else the reason why none may. */

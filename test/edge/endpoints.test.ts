@@ -325,6 +325,88 @@ Hedge('answered in time costs no second request, and leaves no timer', async () 
 
 Hedge.run();
 
+const Slow = suite('a way that is too slow');
+
+/** Twenty answers in 10 ms each, then none for three images that had all the time. */
+async function stall(made: Setting): Promise<void> {
+  await practise(made, 10);
+  for (let image = 0; image < 3; image++) {
+    const sent = made.endpoints.infer({ ...offload, budgetMs: 2000 });
+    await settled();
+    made.clock.advance(2000);
+    made.servers[0]?.last.fail('BUDGET_SPENT');
+    await rejectsCode(sent, 'BUDGET_SPENT');
+  }
+}
+
+Slow('is not tried by those who wait: they are told at once', async () => {
+  const made = setting(1, { breaker: { failures: 100, coolDownMs: 1, maxCoolDownMs: 1 } });
+  await stall(made);
+  const asked = counts(made);
+  await rejectsCode(made.endpoints.infer(offload), 'LINK_SLOW', 'in time');
+  // The first one is sent all the same, but its caller has its answer.
+  assert.equal(counts(made), [(asked[0] ?? 0) + 1]);
+  assert.is(made.servers[0]?.last.budgetMs, 5000);
+});
+
+Slow(
+  'is tried by one image in a while that nobody waits for, and used again when that comes back soon',
+  async () => {
+    const made = setting(1, { breaker: { failures: 100, coolDownMs: 1, maxCoolDownMs: 1 } });
+    const [server] = made.servers;
+    await stall(made);
+    made.clock.advance(250);
+    const before = counts(made)[0] ?? 0;
+    for (let request = 0; request < 5; request++)
+      await rejectsCode(made.endpoints.infer(offload), 'LINK_SLOW');
+    assert.is(counts(made)[0], before + 1, 'one probe, not one for every image');
+    assert.is(server?.last.budgetMs, 5000);
+    for (let probe = 0; probe < 20; probe++) {
+      made.clock.advance(10);
+      server?.last.answer();
+      await settled();
+      made.clock.advance(240);
+      const sent = made.endpoints.infer(offload).catch(() => undefined);
+      await settled();
+      if (server?.last.budgetMs !== 100) continue;
+      server.last.answer();
+      assert.is((await sent)?.bytesSent, 60);
+      return;
+    }
+    assert.unreachable('the way was never used again');
+  },
+);
+
+Slow('with another server that is quick nobody notices', async () => {
+  const made = setting(2, { breaker: { failures: 100, coolDownMs: 1, maxCoolDownMs: 1 } });
+  const [, other] = made.servers;
+  if (other === undefined) throw new Error('two servers');
+  other.connected = false;
+  await stall(made);
+  other.connected = true;
+  const sent = made.endpoints.infer(offload);
+  await settled();
+  assert.is(other.asked.length, 1);
+  other.last.answer();
+  assert.is((await sent).bytesSent, 60);
+});
+
+Slow(
+  'a budget that is too short for any answer is told at once as well, and costs the next one nothing',
+  async () => {
+    const made = setting(1);
+    await practise(made, 40);
+    await rejectsCode(made.endpoints.infer({ ...offload, budgetMs: 1 }), 'LINK_SLOW');
+    const sent = made.endpoints.infer(offload);
+    await settled();
+    assert.is(made.servers[0]?.last.budgetMs, 100);
+    made.servers[0]?.last.answer();
+    await sent;
+  },
+);
+
+Slow.run();
+
 const event = fc.oneof(
   fc.record({ kind: fc.constant('answer' as const), at: fc.nat(100), queuedRows: fc.nat(50) }),
   fc.record({
