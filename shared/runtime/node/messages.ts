@@ -1,16 +1,9 @@
 import type { OfframpError } from '../../errors.ts';
 import type { Provider, SegmentGraph, WarmRun } from '../runner.ts';
+import type { SessionsInit } from './sessions.ts';
 
 /** What a worker thread is started with. */
-export interface WorkerInit {
-  readonly graphs: readonly SegmentGraph[];
-  /** Tried in this order, one at a time; the first that takes every graph is kept. */
-  readonly providers: readonly Provider[];
-  /** Threads of each session (`intraOpNumThreads`). */
-  readonly threads: number;
-  /** Batch sizes that every graph runs at before it counts as loaded. */
-  readonly warmUpRows: readonly number[];
-}
+export type WorkerInit = SessionsInit;
 
 export type ToWorker =
   | {
