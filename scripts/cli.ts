@@ -10,6 +10,7 @@ import { defineClassify } from './cli/classify.ts';
 import { defineCloud } from './cli/cloud.ts';
 import { defineData } from './cli/data.ts';
 import { defineDemo } from './cli/demo.ts';
+import { defineDoctor } from './cli/doctor.ts';
 import { defineEdge } from './cli/edge.ts';
 import { defineEvaluate } from './cli/evaluate.ts';
 import { examples } from './cli/examples.ts';
@@ -28,6 +29,7 @@ const definitions = [
   defineBench,
   defineModels,
   defineData,
+  defineDoctor,
   defineDemo,
 ];
 

@@ -28,6 +28,11 @@ export function share(text: string): number {
   throw new InvalidArgumentError('Expected a number from 0 to 1.');
 }
 
+/** Parses a number of inference threads, or `auto`. */
+export function threadsOrAuto(text: string): number | 'auto' {
+  return text === 'auto' ? text : wholeNumber(0, 64)(text);
+}
+
 export const port = wholeNumber(0, 65_535);
 /** Channels of the codes; as many as the protocol can say. */
 export const channels = wholeNumber(1, 4096);

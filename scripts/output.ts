@@ -13,6 +13,13 @@ export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** Writes a line of data, and waits for whoever reads slowly; rejects when nobody reads any more. */
+export function printLine(text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    process.stdout.write(`${text}\n`, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
 export function printJson(value: unknown): void {
   print(JSON.stringify(value, null, 2));
 }

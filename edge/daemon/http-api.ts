@@ -6,14 +6,17 @@ import fastify, {
   LogController,
 } from 'fastify';
 import type { Bundle } from '../../shared/bundle/index.ts';
-import { type ErrorCode, OfframpError } from '../../shared/errors.ts';
-import type { Admission, ResizeMode } from '../../shared/host/index.ts';
+import { OfframpError } from '../../shared/errors.ts';
+import { type Admission, describeRoutes, type ResizeMode } from '../../shared/host/index.ts';
 import type { Runner } from '../../shared/runtime/index.ts';
 import { parseTraceparent } from '../../shared/trace/index.ts';
 import type { Agent, Answer, Auditor, ClassifyOptions, Endpoints } from '../agent/index.ts';
+import { answerJson, errorWords } from './answer-json.ts';
 import type { EdgeMetrics } from './metrics.ts';
+import { operations } from './operations.ts';
 import { pictureSource } from './picture-source.ts';
 import { maxImagesPerRequest, requestImages, type SentImage } from './request-images.ts';
+import { schemas } from './schemas.ts';
 import type { RunningAgent } from './start.ts';
 
 export interface HttpApiOptions {
@@ -32,11 +35,6 @@ export interface HttpApiOptions {
   readonly logger: FastifyBaseLogger;
 }
 
-interface ErrorWords {
-  readonly code: ErrorCode;
-  readonly message: string;
-}
-
 interface ImageReply {
   readonly id: string;
   readonly answer?: Answer | undefined;
@@ -48,7 +46,7 @@ const maxBodyBytes = 8 * 1024 * 1024;
 /** JSON is parsed in one go on the thread that owns the sockets. */
 const maxJsonBytes = 2 * 1024 * 1024;
 
-/** The daemon's local HTTP API: `POST /v1/classify`, `GET /v1/status`, health and metrics. */
+/** The daemon's local HTTP API: `POST /v1/classify`, `GET /v1/status`, health, metrics, and a description of itself. */
 export function httpApi(options: HttpApiOptions): FastifyInstance {
   const { metrics, logger } = options;
   const app = fastify({
@@ -74,23 +72,28 @@ export function httpApi(options: HttpApiOptions): FastifyInstance {
     metrics.onRefused(error.code);
     if (error.code === 'UNAUTHORIZED') reply.header('www-authenticate', 'Bearer');
     if (error.retryAfterMs !== undefined) reply.header('retry-after', Math.ceil(error.retryAfterMs / 1000));
-    reply.code(error.httpStatus).send({ error: words(error) });
+    reply.code(error.httpStatus).send({ error: errorWords(error) });
   });
   app.setNotFoundHandler((request) => {
     throw new OfframpError('NOT_FOUND', `No ${request.method} ${request.url} here; see docs/operating.md`);
   });
-  app.get('/livez', () => ({ live: true }));
-  app.get('/readyz', (_request, reply) => {
+  const document = describeRoutes(app, {
+    ...{ title: 'Offramp edge agent', description: 'Answers images. See docs/operating.md.' },
+    ...{ version: options.version, schemas },
+  });
+  app.get('/openapi.json', { config: { operation: operations.openApi } }, () => document());
+  app.get('/livez', { config: { operation: operations.live } }, () => ({ live: true }));
+  app.get('/readyz', { config: { operation: operations.ready } }, (_request, reply) => {
     const ready = options.runner.parallel > 0;
     reply.code(ready ? 200 : 503);
     return { ready, provider: options.runner.provider };
   });
-  app.get('/metrics', async (_request, reply) => {
+  app.get('/metrics', { config: { operation: operations.metrics } }, async (_request, reply) => {
     reply.type(metrics.registry.contentType);
     return metrics.registry.metrics();
   });
-  app.get('/v1/status', () => status(options));
-  app.post('/v1/classify', async (request) => {
+  app.get('/v1/status', { config: { operation: operations.status } }, () => status(options));
+  app.post('/v1/classify', { config: { operation: operations.classify } }, async (request) => {
     const replies = await classify(request, options);
     const alone = replies.length === 1 ? replies[0]?.error : undefined;
     if (alone !== undefined) throw alone;
@@ -157,27 +160,30 @@ function status({ agent, auditor, bundle, runner, cloud, uplinks, version }: Htt
     audit: auditor?.status,
     cloud: cloud && {
       connected: cloud.connected,
-      problem: cloud.problem && words(cloud.problem),
+      problem: cloud.problem && errorWords(cloud.problem),
       hedges: cloud.hedges,
-      servers: uplinks.map(({ url, uplink }) => ({
+      servers: uplinks.map(({ url, uplink }, index) => ({
         url,
         connected: uplink.connected,
         server: uplink.welcome?.server,
         lateAnswers: uplink.lateAnswers,
-        problem: uplink.connected ? undefined : words(uplink.lastError),
+        ...linkOf(cloud, index),
+        problem: uplink.connected ? undefined : errorWords(uplink.lastError),
       })),
     },
   };
 }
 
-function toJson({ id, answer, error }: ImageReply): unknown {
-  return answer === undefined
-    ? { id, error: error && words(error) }
-    : { id, ...answer, probabilities: Array.from(answer.probabilities) };
+/** What the traffic has told of the way to a server; nothing before the first answer. */
+function linkOf(cloud: Endpoints, index: number): { readonly link?: unknown } {
+  const figures = cloud.linkFigures(index);
+  if (figures === undefined || figures.observations === 0) return {};
+  const { rttMs, uplinkBitsPerSecond, observations } = figures;
+  return { link: { rttMs, uplinkBitsPerSecond, observations } };
 }
 
-function words({ code, message }: OfframpError): ErrorWords {
-  return { code, message };
+function toJson({ id, answer, error }: ImageReply): unknown {
+  return answer === undefined ? { id, error: error && errorWords(error) } : { id, ...answerJson(answer) };
 }
 
 /** Fastify's own refusals, in our words. */

@@ -1,3 +1,5 @@
+export { answerJson, errorWords } from './answer-json.ts';
+export { type ClassifyLinesOptions, classifyLines, type LinesTally } from './classify-lines.ts';
 export type { CloudTlsFiles } from './cloud-tls.ts';
 export { pictureSource } from './picture-source.ts';
 export {
@@ -9,4 +11,5 @@ export {
   startAgent,
   startEdge,
 } from './start.ts';
+export type { WatchConfig } from './watch-folder.ts';
 export { type DialOptions, wsDial } from './ws-dial.ts';

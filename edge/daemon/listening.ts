@@ -38,7 +38,9 @@ export async function listen(app: FastifyInstance, { host, port, socket }: Liste
 async function listenOnSocket(app: FastifyInstance, file: string): Promise<string> {
   const bytes = Buffer.byteLength(file);
   if (bytes > maxSocketPathBytes) {
-    throw invalid(`The path of the socket ${file} has ${bytes} bytes, expected at most ${maxSocketPathBytes}`);
+    throw invalid(
+      `The path of the socket ${file} has ${bytes} bytes, expected at most ${maxSocketPathBytes}`,
+    );
   }
   await removeStale(file);
   // By the mask, and not by a chmod: nobody else may connect in between.
@@ -71,9 +73,11 @@ async function removeStale(file: string): Promise<void> {
 /** Anything but a refusal, such as a full queue or no right to connect, comes from one that somebody has. */
 function isListenedOn(file: string): Promise<boolean> {
   return new Promise((done) => {
-    const peer = connect(file, () => done(true));
+    const peer = connect(file, () => {
+      peer.destroy();
+      done(true);
+    });
     peer.once('error', (error) => done(!['ECONNREFUSED', 'ENOENT'].includes(codeOf(error))));
-    peer.once('connect', () => peer.destroy());
   });
 }
 

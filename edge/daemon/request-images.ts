@@ -21,7 +21,8 @@ export interface RequestLimits {
 export const maxImagesPerRequest = 64;
 const pictureTypes = ['image/png', 'image/jpeg', 'image/webp'];
 
-const jsonBody = Type.Object(
+/** The JSON form of a request. */
+export const classifyRequest = Type.Object(
   {
     images: Type.Array(
       Type.Object(
@@ -33,7 +34,7 @@ const jsonBody = Type.Object(
   },
   { additionalProperties: false },
 );
-const jsonValidator = Compile(jsonBody);
+const jsonValidator = Compile(classifyRequest);
 
 /**
  * Takes the images out of a request: one picture as the body (`image/png`, `image/jpeg`, `image/webp`), several as
@@ -76,7 +77,7 @@ function jsonImages(body: unknown): SentImage[] {
       `JSON body: ${where}; expected {"images": [{"id"?, "data": base64}]}`,
     );
   }
-  const { images }: Static<typeof jsonBody> = body;
+  const { images }: Static<typeof classifyRequest> = body;
   return images.map(({ id, data }, index) => {
     return { id: id ?? String(index), kind: 'file', bytes: Buffer.from(data, 'base64') };
   });

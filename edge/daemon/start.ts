@@ -2,13 +2,9 @@ import type { FastifyBaseLogger } from 'fastify';
 import { type Bundle, openBundle, type ReadFile } from '../../shared/bundle/index.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { OfframpError } from '../../shared/errors.ts';
-import {
-  bundleFolder,
-  type ResizeMode,
-  type TokenEntry,
-} from '../../shared/host/index.ts';
-import { type Runner, segmentGraph } from '../../shared/runtime/index.ts';
-import { WorkerPool } from '../../shared/runtime/node/index.ts';
+import { bundleFolder, type ResizeMode, type TokenEntry } from '../../shared/host/index.ts';
+import { type Runner, type SegmentGraph, segmentGraph } from '../../shared/runtime/index.ts';
+import { InlineRunner, WorkerPool } from '../../shared/runtime/node/index.ts';
 import type { Tracer } from '../../shared/trace/index.ts';
 import {
   Agent,
@@ -23,6 +19,8 @@ import { type CloudTlsFiles, keptFresh, readCloudTls } from './cloud-tls.ts';
 import { httpApi } from './http-api.ts';
 import { admissionOf, type ListeningPlace, listen } from './listening.ts';
 import { EdgeMetrics } from './metrics.ts';
+import { startWatch } from './start-watch.ts';
+import type { WatchConfig } from './watch-folder.ts';
 import { wsDial } from './ws-dial.ts';
 
 /** What computes the device's segments: onnxruntime's binary for the machine, or WebAssembly, which runs on any. */
@@ -43,7 +41,8 @@ export interface AgentConfig {
   readonly priority?: number | undefined;
   readonly budgetMs: number;
   readonly maxInFlight: number;
-  readonly workers: number;
+  /** Inference threads; with 0 segments run in this one. `auto`: that, where each takes less than a millisecond, else one thread. */
+  readonly workers: number | 'auto';
   readonly threadsPerWorker: number;
   /** Absent: native. */
   readonly runtime?: EdgeRuntime | undefined;
@@ -74,6 +73,8 @@ export interface RunningAgent {
 /** Until the server's welcome says its own. */
 const heartbeatMs = 5000;
 const connectTimeoutMs = 5000;
+/** What may hold up sockets and timers; the way to a thread and back takes a tenth of it. */
+const longestInlineMicros = 1000;
 const maxMessageBytes = 1024 * 1024;
 
 /**
@@ -90,13 +91,8 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
   // At cut 0 too: the first segment answers when the cloud does not.
   const segments = Array.from({ length: Math.max(1, cut) }, (_, index) => index);
   const bundle = await openBundle(readFile, { segments });
-  const runner = await WorkerPool.start({
-    graphs: segments.map((index) => segmentGraph(bundle, index)),
-    workers: config.workers,
-    threadsPerWorker: config.threadsPerWorker,
-    providers: [config.runtime === 'wasm' ? 'wasm' : 'cpu'],
-    maxQueuedRuns: config.maxInFlight,
-  });
+  const graphs = segments.map((index) => segmentGraph(bundle, index));
+  const runner = await startRunner(config, graphs);
   let running: RunningAgent | undefined;
   try {
     running = assemble(config, bundle, runner, cut);
@@ -109,7 +105,20 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
   }
 }
 
-function assemble(config: AgentConfig, bundle: Bundle, runner: WorkerPool, cut: number): RunningAgent {
+async function startRunner(config: AgentConfig, graphs: readonly SegmentGraph[]): Promise<Runner> {
+  const { workers, threadsPerWorker, maxInFlight: maxQueuedRuns, runtime } = config;
+  const providers = [runtime === 'wasm' ? 'wasm' : 'cpu'] as const;
+  if (workers === 0 || workers === 'auto') {
+    const runner = await InlineRunner.start({ graphs, providers, threads: threadsPerWorker, maxQueuedRuns });
+    const longestMicros = Math.max(...runner.warmRuns.map(({ runMicros }) => runMicros));
+    if (workers === 0 || longestMicros <= longestInlineMicros) return runner;
+    await runner.close();
+  }
+  const threads = workers === 'auto' ? 1 : workers;
+  return WorkerPool.start({ graphs, providers, workers: threads, threadsPerWorker, maxQueuedRuns });
+}
+
+function assemble(config: AgentConfig, bundle: Bundle, runner: Runner, cut: number): RunningAgent {
   const { cloudUrls = [] } = config;
   let cloud: Endpoints | undefined;
   const onEvent = (url: string) => (event: UplinkEvent) => {
@@ -206,6 +215,8 @@ export interface EdgeConfig extends Omit<AgentConfig, 'onEvent'>, ListeningPlace
   /** Tokens of the daemon's own HTTP API. */
   readonly tokens: readonly TokenEntry[];
   readonly resize: ResizeMode;
+  /** A folder whose pictures are answered as they appear; absent: none. */
+  readonly watch?: WatchConfig | undefined;
   readonly logger: FastifyBaseLogger;
 }
 
@@ -245,6 +256,8 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
   });
   try {
     const url = await listen(app, config);
+    const { maxInFlight, watch } = config;
+    const watching = watch && (await startWatch(watch, running, { maxInFlight, resize, metrics, logger }));
     logger.info(
       {
         ...{ bundle: bundle.manifest.id, digest: bundle.digest },
@@ -256,11 +269,13 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
     return {
       url,
       async stop() {
+        await watching?.stop();
         await app.close();
         await running.stop();
       },
     };
   } catch (thrown) {
+    await app.close();
     await running.stop();
     throw thrown;
   }

@@ -1,26 +1,28 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { providers } from '../../shared/runtime/index.ts';
 import { exitModes } from '../bench/scheduler/service.ts';
-import { deviceOption, RepeatableOption, wholeNumber } from '../options.ts';
+import { deviceOption, RepeatableOption, threadsOrAuto, wholeNumber } from '../options.ts';
 import { examples } from './examples.ts';
 
 export function defineBench(): Command {
   // Before the subcommands, which take it over from here.
   const command = new Command('bench').exitOverride();
   command
-    .description('Measure parts of the cloud tier by themselves.')
+    .description('Measure parts by themselves: server, scheduler, accelerator, agent.')
     .addHelpText(
       'before',
       examples(
         'offramp bench scheduler',
         'offramp bench cloud --data ../data',
         'offramp bench device --device webgpu --data ../data',
+        'offramp bench edge',
         'npm run -s bench -- scheduler --json',
       ),
     );
   addScheduler(command);
   addCloud(command);
   addDevice(command);
+  addEdge(command);
   return command;
 }
 
@@ -174,4 +176,38 @@ function positiveNumbers(text: string): number[] {
   const values = text.split(',').map(Number);
   if (values.every((value) => Number.isFinite(value) && value > 0)) return values;
   throw new InvalidArgumentError('Expected numbers above 0, separated by commas.');
+}
+
+function addEdge(command: Command): void {
+  command
+    .command('edge')
+    .description("Hold an agent's answers that leave on the device against the bare run of the segment.")
+    .addHelpText(
+      'before',
+      examples(
+        'offramp bench edge',
+        'offramp bench edge --workers 1 --json',
+        'offramp bench edge --memory-images 0',
+      ),
+    )
+    .addOption(
+      new RepeatableOption('--bundle <id or folder>', 'bundle to run, may be repeated (default: all)'),
+    )
+    .option(
+      '--data <folder>',
+      "folder of the data sets (or OFFRAMP_DATA); without it the project's own pictures",
+    )
+    .option('--workers <number>', 'inference threads, as of offramp edge', threadsOrAuto, 'auto')
+    .option('--images <number>', 'images timed of each bundle', wholeNumber(50, 1_000_000), 2000)
+    .option(
+      '--memory-images <number>',
+      "images through the first bundle's agent while memory is watched",
+      wholeNumber(0, 100_000_000),
+      1_000_000,
+    )
+    .option('--json', 'print JSON')
+    .action(async (options) => {
+      const { benchEdgeCommand } = await import('../commands/bench-edge.ts');
+      await benchEdgeCommand(options);
+    });
 }

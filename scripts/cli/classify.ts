@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import type { ClassifyCommandOptions } from '../commands/classify.ts';
 import { resizeOption, runtimeOption, wholeNumber } from '../options.ts';
 import { defaultBundle } from '../project.ts';
 import { addCloudTlsOptions } from './access.ts';
@@ -9,9 +10,15 @@ export function defineClassify(): Command {
     .description('Classify picture files (PNG, JPEG, WebP), here or with the help of a cloud server.')
     .addHelpText(
       'before',
-      examples('offramp classify digit.png', 'offramp classify --cloud ws://127.0.0.1:8470 --json *.png'),
+      examples(
+        'offramp classify digit.png',
+        'offramp classify --cloud ws://127.0.0.1:8470 --json *.png',
+        `echo '{"id": 7, "path": "digit.png"}' | offramp classify --lines`,
+      ),
     )
-    .argument('<files...>', 'picture files')
+    .argument('[files...]', 'picture files')
+    .option('--lines', 'read requests from stdin as lines of JSON, and answer each with a line of JSON')
+    .option('--max-in-flight <number>', 'lines under way at once', wholeNumber(1, 1024), 16)
     .option('--bundle <id or folder>', 'bundle to run', defaultBundle)
     .option('--cloud <url>', 'ws: or wss: address of the cloud server')
     .option('--cloud-token-file <file>', "file with the cloud server's token (or OFFRAMP_CLOUD_TOKEN)");
@@ -25,7 +32,10 @@ export function defineClassify(): Command {
     .addOption(resizeOption())
     .addOption(runtimeOption())
     .option('--json', 'print JSON')
-    .action(async (files, options) => {
+    .action(async (files: readonly string[], options: ClassifyCommandOptions) => {
+      if (options.lines && files.length > 0)
+        command.error("error: --lines reads from stdin, expected no 'files'");
+      if (!options.lines && files.length === 0) command.error("error: missing required argument 'files'");
       const { classifyCommand } = await import('../commands/classify.ts');
       await classifyCommand(files, options);
     });

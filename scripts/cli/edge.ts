@@ -9,6 +9,7 @@ import {
   resizeOption,
   runtimeOption,
   share,
+  threadsOrAuto,
   wholeNumber,
 } from '../options.ts';
 import { defaultBundle, defaultEdgePort } from '../project.ts';
@@ -31,8 +32,11 @@ export function defineEdge(): ConfiguredCommand {
     .option('--host <address>', 'address to listen on; any but loopback needs a token', '127.0.0.1')
     .option('--port <number>', 'port to listen on, 0 for any', port, defaultEdgePort)
     .addOption(
-      new Option('--socket <file>', 'Unix socket to listen on in place of an address, for its owner').conflicts([
-        'host', 'port']))
+      new Option(
+        '--socket <file>',
+        'Unix socket to listen on in place of an address, for its owner',
+      ).conflicts(['host', 'port']),
+    )
     .option('--bundle <id or folder>', 'bundle to run', defaultBundle)
     .addOption(
       new RepeatableOption('--cloud <url>', 'ws: or wss: address of a cloud server, may be repeated'),
@@ -56,7 +60,12 @@ export function defineEdge(): ConfiguredCommand {
     )
     .addOption(resizeOption())
     .addOption(runtimeOption())
-    .option('--workers <number>', 'inference threads', wholeNumber(1, 64), 1)
+    .option(
+      '--workers <number>',
+      'inference threads; 0 runs segments in the thread of the daemon, auto does where they take less than 1 ms',
+      threadsOrAuto,
+      'auto',
+    )
     .option('--threads <number>', 'threads inside each', wholeNumber(1, 256), 1)
     .option(
       '--max-in-flight <number>',
@@ -75,6 +84,9 @@ export function defineEdge(): ConfiguredCommand {
       "share of them in which the cloud may disagree (default: by the bundle's calibration)",
       share,
     )
+    .option('--watch <folder>', 'answer pictures as they appear in a folder, as lines of JSON on stdout')
+    .option('--out <folder>', 'with --watch: write each answer into a file here instead')
+    .option('--existing', 'with --watch: answer the files that are there at the start too')
     .option(
       '--token-file <file>',
       "bearer tokens of the daemon's own API, one a line (or OFFRAMP_EDGE_TOKEN)",

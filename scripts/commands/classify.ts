@@ -1,11 +1,19 @@
 import { readFile } from 'node:fs/promises';
 import type { Answer } from '../../edge/agent/index.ts';
-import { type EdgeRuntime, pictureSource, type RunningAgent, startAgent } from '../../edge/daemon/index.ts';
+import {
+  answerJson,
+  classifyLines,
+  type EdgeRuntime,
+  errorWords,
+  pictureSource,
+  type RunningAgent,
+  startAgent,
+} from '../../edge/daemon/index.ts';
 import { OfframpError, reasonOf } from '../../shared/errors.ts';
-import type { ResizeMode } from '../../shared/host/index.ts';
+import { type ResizeMode, untilSignal } from '../../shared/host/index.ts';
 import type { CloudTlsSettings } from '../cli/access.ts';
 import { cloudTlsFilesOf, readTokens } from '../options.ts';
-import { milliseconds, percent, print, printJson, say, table } from '../output.ts';
+import { milliseconds, percent, print, printJson, printLine, say, table } from '../output.ts';
 import { findBundle, version } from '../project.ts';
 
 export interface ClassifyCommandOptions extends CloudTlsSettings {
@@ -16,6 +24,8 @@ export interface ClassifyCommandOptions extends CloudTlsSettings {
   readonly budgetMs: number;
   readonly resize: ResizeMode;
   readonly runtime: EdgeRuntime;
+  readonly lines?: boolean;
+  readonly maxInFlight: number;
   readonly json?: boolean;
 }
 
@@ -27,7 +37,7 @@ interface FileResult {
 
 const connectWaitMs = 2000;
 
-/** Classifies picture files in this process; without a cloud all segments run here. Fails when any file could not be read. */
+/** Classifies pictures in this process; without a cloud all segments run here. Fails when any of them could not be read. */
 export async function classifyCommand(
   files: readonly string[],
   options: ClassifyCommandOptions,
@@ -39,7 +49,7 @@ export async function classifyCommand(
     cloudTls: cloudTlsFilesOf(options),
     cut: options.cut,
     budgetMs: options.budgetMs,
-    maxInFlight: 64,
+    maxInFlight: options.maxInFlight,
     runtime: options.runtime,
     workers: 1,
     threadsPerWorker: 1,
@@ -48,14 +58,40 @@ export async function classifyCommand(
   });
   try {
     await waitForCloud(running);
-    const results: FileResult[] = [];
-    for (const file of files) results.push(await classifyFile(file, running, options.resize));
-    if (options.json) printJson(results.map(toJson));
-    else printTable(results);
-    if (results.some(({ error }) => error !== undefined)) process.exitCode = 1;
+    const isComplete = options.lines
+      ? await answerLines(running, options)
+      : await answerFiles(files, running, options);
+    if (!isComplete) process.exitCode = 1;
   } finally {
     await running.stop();
   }
+}
+
+async function answerFiles(
+  files: readonly string[],
+  running: RunningAgent,
+  { json, resize }: ClassifyCommandOptions,
+): Promise<boolean> {
+  const results: FileResult[] = [];
+  for (const file of files) results.push(await classifyFile(file, running, resize));
+  if (json) printJson(results.map(toJson));
+  else printTable(results);
+  return results.every(({ error }) => error === undefined);
+}
+
+async function answerLines(
+  { agent, bundle }: RunningAgent,
+  { maxInFlight, resize }: ClassifyCommandOptions,
+): Promise<boolean> {
+  const stop = new AbortController();
+  void untilSignal().then(() => stop.abort());
+  const { shape } = bundle.manifest.input;
+  const { errors } = await classifyLines({
+    ...{ input: process.stdin, write: printLine, maxInFlight, signal: stop.signal },
+    classify: (picture, budgetMs) =>
+      agent.classify(pictureSource(picture, shape, resize), { ...(budgetMs !== undefined && { budgetMs }) }),
+  });
+  return errors === 0;
 }
 
 /** A cloud that is there gets its chance; one that is not costs its files only the words `degraded`. */
@@ -103,6 +139,6 @@ function printTable(results: readonly FileResult[]): void {
 }
 
 function toJson({ file, answer, error }: FileResult): unknown {
-  if (error !== undefined) return { file, error: { code: error.code, message: error.message } };
-  return { file, ...answer, probabilities: Array.from(answer?.probabilities ?? []) };
+  if (answer !== undefined) return { file, ...answerJson(answer) };
+  return { file, error: error && errorWords(error) };
 }

@@ -4,11 +4,12 @@ import { type ResizeMode, untilSignal } from '../../shared/host/index.ts';
 import type { CloudTlsSettings } from '../cli/access.ts';
 import type { TracingSettings } from '../cli/tracing.ts';
 import { cloudTlsFilesOf, readTokens } from '../options.ts';
-import { listeningPlace, print } from '../output.ts';
+import { listeningPlace, print, say } from '../output.ts';
 import { findBundle, version } from '../project.ts';
 import { tracingOf } from './tracing.ts';
+import { type WatchSettings, watchConfigOf } from './watch-delivery.ts';
 
-export interface EdgeCommandOptions extends CloudTlsSettings, TracingSettings {
+export interface EdgeCommandOptions extends CloudTlsSettings, TracingSettings, WatchSettings {
   readonly host: string;
   readonly port: number;
   readonly socket?: string;
@@ -21,7 +22,7 @@ export interface EdgeCommandOptions extends CloudTlsSettings, TracingSettings {
   readonly budgetMs: number;
   readonly resize: ResizeMode;
   readonly runtime: EdgeRuntime;
-  readonly workers: number;
+  readonly workers: number | 'auto';
   readonly threads: number;
   readonly maxInFlight: number;
   readonly auditShare: number;
@@ -57,17 +58,21 @@ export async function edgeCommand(options: EdgeCommandOptions): Promise<void> {
     maxInFlight: options.maxInFlight,
     auditShare: options.auditShare,
     allowedDisagreement: options.allowedDisagreement,
+    watch: watchConfigOf(options),
     version,
     tracer: tracing?.tracer,
     logger,
   });
   if (options.json) print(JSON.stringify({ listening: edge.url }));
-  else
-    print(
-      `Edge agent on ${listeningPlace(options.host, edge.url)}: POST an image to ${edge.url}/v1/classify. Ctrl-C stops it.`,
-    );
+  else if (options.watch !== undefined && options.out === undefined) say(greeting(options, edge.url));
+  else print(greeting(options, edge.url));
   const signal = await stopped;
   logger.info({ signal }, 'stopping');
   await edge.stop();
   await tracing?.stop();
+}
+
+function greeting({ host, socket }: EdgeCommandOptions, url: string): string {
+  const place = socket === undefined ? `${url}/v1/classify` : '/v1/classify there';
+  return `Edge agent on ${listeningPlace(host, url)}: POST an image to ${place}. Ctrl-C stops it.`;
 }

@@ -41,7 +41,7 @@ async function examineBundle(name: string): Promise<{ check: Check; bundle?: Who
     const { id, version, digest, files, bytes } = await verifyBundle(folder);
     const { manifest } = await openBundle(bundleFolder(folder), { segments: [] });
     const graphBytes = manifest.segments.reduce((sum, segment) => sum + segment.bytes, 0);
-    const finding = ok(`${id} ${version}, ${files} files, ${bytes} bytes as listed; digest ${digest}`);
+    const finding = ok(`version ${version}, ${files} files, ${bytes} bytes as listed; digest ${digest}`);
     return { check: { check, ...finding }, bundle: { id, digest, folder, graphBytes } };
   } catch (thrown) {
     return { check: { check, ...judgeBundleError(OfframpError.from(thrown)) } };

@@ -1,4 +1,4 @@
-import { failed, type Finding, ok, skipped, warning } from './check.ts';
+import { type Finding, failed, ok, skipped, warning } from './check.ts';
 
 /**
  * Node's version against `engines.node` of package.json, of which `>=MAJOR.MINOR` is understood.
@@ -6,7 +6,8 @@ import { failed, type Finding, ok, skipped, warning } from './check.ts';
  */
 export function judgeNode(version: string, wanted: string): Finding {
   const found = `${version}, wanted ${wanted}`;
-  const [, least = ''] = /^>=\s*([\d.]+)$/.exec(wanted) ?? [];
+  const [, least] = /^>=\s*([\d.]+)$/.exec(wanted) ?? [];
+  if (least === undefined) return skipped(found);
   if (isAtLeast(numbersOf(version), numbersOf(least))) return ok(found);
   return failed(found, `install Node ${least} or newer, from https://nodejs.org or with nvm`);
 }
@@ -50,10 +51,10 @@ export function judgeCores(cores: number, { workers, threads }: Threads): Findin
 }
 
 const mebibyte = 1024 * 1024;
-/** Node with all its modules, and what a thread with onnxruntime takes before its graphs; resident, measured on Linux x64. */
-const [processBytes, workerBytes] = [120 * mebibyte, 50 * mebibyte];
-/** Weights, prepared weights, and activations of a batch, as a multiple of the graphs' files. */
-const perGraphByte = 4;
+/** Resident on Linux x64: a daemon with all its modules, and each inference thread before its graphs. */
+const [processBytes, workerBytes] = [190 * mebibyte, 30 * mebibyte];
+/** What a thread takes for weights, prepared weights and activations, as a multiple of the graphs' files. */
+const perGraphByte = 10;
 
 /** Free memory against a rough estimate of what a server takes. */
 export function judgeMemory(freeBytes: number, graphBytes: number, { workers }: Threads): Finding {
@@ -93,7 +94,6 @@ function numbersOf(version: string): number[] {
   return version.replace(/^v/, '').split('.').map(Number);
 }
 
-/** False also for what is no version. */
 function isAtLeast(version: readonly number[], least: readonly number[]): boolean {
   for (let at = 0; at < Math.max(version.length, least.length); at++) {
     const [own = 0, other = 0] = [version[at], least[at]];

@@ -18,7 +18,10 @@ export function judgePort({ port, asked }: WantedPort, code: string | undefined)
       return warning('taken (EADDRINUSE), perhaps by the server that runs here already', mend);
     }
     case 'EACCES':
-      return failed('may not be bound (EACCES)', 'a --port above 1023, or the capability CAP_NET_BIND_SERVICE');
+      return failed(
+        'may not be bound (EACCES)',
+        'a --port above 1023, or the capability CAP_NET_BIND_SERVICE',
+      );
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
       return failed(

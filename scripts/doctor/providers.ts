@@ -1,6 +1,6 @@
 import type { Provider } from '../../shared/runtime/index.ts';
 import type { Device } from '../options.ts';
-import { failed, type Finding, ok, skipped, warning } from './check.ts';
+import { type Finding, failed, ok, skipped, warning } from './check.ts';
 
 /** What became of a graph on an execution provider, in a process of its own. */
 export type ProviderTrial =

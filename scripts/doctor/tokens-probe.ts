@@ -39,7 +39,7 @@ export function examineTokens({ use, option, file, variable }: TokenPlace): Toke
 
 /** Whether servers may listen on `host` with these tokens of theirs. */
 export function examineOpenness(host: string, tokens: number): Check {
-  return { check: `host ${host}`, ...judgeOpenness(host, isLoopback(host), tokens) };
+  return { check: `host ${host}`, ...judgeOpenness(isLoopback(host) ? 'loopback' : 'network', tokens) };
 }
 
 /** Windows has no such modes. */

@@ -37,11 +37,11 @@ export function judgeMode(mode: number, file: string): Finding {
 }
 
 /** Whether a server here would start with what it asks of clients; loopback may go without a token. */
-export function judgeOpenness(host: string, isLoopback: boolean, tokens: number): Finding {
-  if (tokens > 0) return ok(`${host}, with tokens`);
-  if (isLoopback) return ok(`${host}, this machine alone; no token is asked for`);
+export function judgeOpenness(reach: 'loopback' | 'network', tokens: number): Finding {
+  if (tokens > 0) return ok('with tokens');
+  if (reach === 'loopback') return ok('this machine alone; no token is asked for');
   const mend = '--token-file; or, for the cloud server, client certificates by --tls-client-ca';
-  return warning(`${host} lets others in, and there is no token: a server would not start`, mend);
+  return warning('lets others in, and there is no token: a server would not start', mend);
 }
 
 function namesOf(entries: readonly Entry[]): string {

@@ -11,6 +11,14 @@ export {
 } from './decode-image.ts';
 export { keepHeartbeat } from './heartbeat.ts';
 export { listenError } from './listen.ts';
+export {
+  type DescribedAnswer,
+  type DescribedBody,
+  type DescribedParameter,
+  describeRoutes,
+  type OpenApiInfo,
+  type Operation,
+} from './openapi.ts';
 export { AllowedOrigins } from './origins.ts';
 export { foreignRequest } from './own-machine.ts';
 export { readCertificate, readPem } from './pem.ts';

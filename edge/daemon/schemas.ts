@@ -1,0 +1,127 @@
+import Type, { type TSchema } from 'typebox';
+import { errorCodes } from '../../shared/errors.ts';
+import { classifyRequest } from './request-images.ts';
+
+/** The bodies of the daemon's HTTP API, for its OpenAPI document. What they mean is in docs/operating.md. */
+
+const problem = Type.Object({
+  code: Type.String({ enum: [...errorCodes], description: 'see docs/errors.md' }),
+  message: Type.String(),
+});
+const error = Type.Object({ error: problem });
+
+const share = Type.Number({ minimum: 0, maximum: 1 });
+const count = Type.Integer({ minimum: 0 });
+const milliseconds = Type.Number({ minimum: 0 });
+const route = Type.Union([
+  Type.Literal('exit'),
+  Type.Literal('features'),
+  Type.Literal('image'),
+  Type.Literal('edge-only'),
+]);
+
+const answer = Type.Object(
+  {
+    id: Type.String({ description: 'file name of a form, id of JSON, else the position' }),
+    label: count,
+    className: Type.String(),
+    probabilities: Type.Array(share, { description: 'of every class, by the exit that answered' }),
+    entropy: Type.Number({ minimum: 0, maximum: 1, description: '0 is certain' }),
+    exit: Type.String({ description: 'name of the exit that answered' }),
+    route,
+    degraded: Type.Boolean({ description: 'the branch was not sure, and the cloud did not answer' }),
+    reason: Type.Optional(Type.String({ enum: [...errorCodes], description: 'why the cloud did not' })),
+    device: Type.Optional(
+      Type.Object(
+        { exit: Type.String(), label: count, entropy: share },
+        { description: 'what the device itself thought' },
+      ),
+    ),
+    latencyMs: milliseconds,
+    stagesMs: Type.Object(
+      {
+        prepare: milliseconds,
+        device: milliseconds,
+        exit: milliseconds,
+        encode: milliseconds,
+        // What no other stage accounts for: by rounding it may be a little less than nothing.
+        network: Type.Number(),
+        cloudQueue: milliseconds,
+        cloudRun: milliseconds,
+      },
+      { description: 'they add up to latencyMs' },
+    ),
+    bytesSent: count,
+    channelsSent: Type.Optional(count),
+  },
+  { description: 'the answer to one image' },
+);
+
+const failure = Type.Object(
+  { id: Type.String(), error: problem },
+  { description: 'why an image among others has no answer' },
+);
+const answers = Type.Object({ answers: Type.Array(Type.Union([answer, failure]), { minItems: 1 }) });
+
+const server = Type.Object({
+  url: Type.String(),
+  connected: Type.Boolean(),
+  server: Type.Optional(Type.String({ description: 'what it says that it is' })),
+  lateAnswers: count,
+  problem: Type.Optional(problem),
+});
+
+const audit = Type.Object(
+  {
+    audits: count,
+    disagreements: count,
+    range: Type.Unknown({ description: 'where the share of disagreement lies, with 95 % confidence' }),
+    evidence: Type.Number({ description: 'that the share is more than allowed' }),
+    allowedDisagreement: share,
+    thresholdScale: share,
+    drifts: count,
+  },
+  { description: 'how often the cloud disagrees with the device' },
+);
+
+const status = Type.Object(
+  {
+    version: Type.String(),
+    provider: Type.String({ description: 'where segments really run' }),
+    bundle: Type.Object({
+      id: Type.String(),
+      version: Type.String(),
+      digest: Type.String(),
+      exits: Type.Array(Type.Object({ name: Type.String() }), { description: 'as in the manifest' }),
+    }),
+    inFlight: count,
+    audit: Type.Optional(audit),
+    cloud: Type.Optional(
+      Type.Object({
+        connected: Type.Boolean(),
+        problem: Type.Optional(problem),
+        hedges: count,
+        servers: Type.Array(server),
+      }),
+    ),
+  },
+  { description: 'how the daemon is; without a cloud there is none of it' },
+);
+
+const live = Type.Object({ live: Type.Boolean() });
+const readiness = Type.Object({
+  ready: Type.Boolean(),
+  provider: Type.String({ description: 'where segments really run' }),
+});
+
+/** By their name in the OpenAPI document. */
+export const schemas = {
+  Answers: answers,
+  ClassifyRequest: classifyRequest,
+  Error: error,
+  Live: live,
+  Readiness: readiness,
+  Status: status,
+} satisfies Record<string, TSchema>;
+
+export type SchemaName = keyof typeof schemas;
