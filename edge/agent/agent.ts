@@ -32,6 +32,8 @@ export interface AgentOptions {
   readonly defaultBudgetMs: number;
   /** Images under way at once; beyond it `classify` refuses with BUSY. */
   readonly maxInFlight: number;
+  /** Of the device's exits, in place of the manifest's. */
+  readonly thresholds?: readonly number[];
   /** Absent: the device's own answers are not audited. */
   readonly auditor?: Auditor;
   /** Absent: nothing is traced. */

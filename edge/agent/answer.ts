@@ -50,6 +50,8 @@ export interface Answer {
   readonly reason?: ErrorCode;
   /** The last device exit's own answer; the same as this one unless the cloud answered. Absent on route `image`. */
   readonly device?: DeviceOpinion;
+  /** The plan that was followed, where plans change, and what it foresaw for images that this exit answers. */
+  readonly plan?: { readonly key: string; readonly predictedMs: number | undefined };
   readonly latencyMs: number;
   readonly stagesMs: StageTimes;
   /** Bytes sent for this image, WebSocket framing included. */

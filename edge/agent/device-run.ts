@@ -12,6 +12,8 @@ export interface DeviceRunOptions {
   readonly clock: Clock;
   /** Segments to run, one at least. */
   readonly cut: number;
+  /** In place of the manifest's. */
+  readonly thresholds?: readonly number[];
   /** Says how far the thresholds are to be believed. */
   readonly auditor?: Auditor;
 }
@@ -26,7 +28,7 @@ export interface DeviceOutcome extends ExitOutcome {
 
 /** Runs segment after segment, one at least, until an exit is confident or the cut is reached. */
 export async function runDevice(
-  { bundle, runner, clock, cut, auditor }: DeviceRunOptions,
+  { bundle, runner, clock, cut, auditor, thresholds }: DeviceRunOptions,
   image: Uint8Array,
   watch: Stopwatch,
 ): Promise<DeviceOutcome> {
@@ -41,8 +43,8 @@ export async function runDevice(
     if (!(logits instanceof Float32Array))
       throw new OfframpError('RUNTIME_FAILED', `s${exit} gave no logits`);
     const spec = bundle.exit(exit);
-    const threshold =
-      spec.threshold === undefined ? undefined : spec.threshold * (auditor?.thresholdScale ?? 1);
+    const own = spec.threshold === undefined ? undefined : (thresholds?.[exit] ?? spec.threshold);
+    const threshold = own === undefined ? undefined : own * (auditor?.thresholdScale ?? 1);
     const decision = decideExit({ ...spec, threshold, logits });
     watch.exitMs += clock.now() - after;
     if (!(codes instanceof Uint8Array)) return { decision, exit, codes: undefined };

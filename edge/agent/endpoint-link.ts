@@ -1,4 +1,4 @@
-import { LinkEstimate, type LinkFigures } from '../../shared/plan/index.ts';
+import { LinkEstimate, type LinkFigures, type LinkView } from '../../shared/plan/index.ts';
 import type { OffloadResult } from './connection.ts';
 
 /** A request on its way. */
@@ -24,6 +24,10 @@ export class EndpointLinkWatch {
 
   figures(nowMs: number): LinkFigures {
     return this.#link.figures(nowMs);
+  }
+
+  view(nowMs: number): LinkView {
+    return this.#link.at(nowMs, this.#oldest(nowMs));
   }
 
   onSent(sentBytes: number, nowMs: number): Underway {
@@ -53,7 +57,7 @@ export class EndpointLinkWatch {
   /** The share of requests like this one that would be answered in time; 1 while too little is known. */
   chance(bytes: number, budgetMs: number, nowMs: number): number {
     if (this.#answers < leastAnswers) return 1;
-    return this.#link.at(nowMs, this.#oldest(nowMs)).shareWithin(bytes, budgetMs - this.#serverMs);
+    return this.view(nowMs).shareWithin(bytes, budgetMs - this.#serverMs);
   }
 
   #oldest(nowMs: number): Parameters<LinkEstimate['at']>[1] {

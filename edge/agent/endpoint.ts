@@ -1,5 +1,5 @@
 import { type ErrorCode, OfframpError } from '../../shared/errors.ts';
-import type { LinkFigures } from '../../shared/plan/index.ts';
+import type { LinkFigures, LinkView } from '../../shared/plan/index.ts';
 import { type BreakerLimits, CircuitBreaker } from './circuit-breaker.ts';
 import type { Offload, OffloadResult } from './connection.ts';
 import { EndpointLinkWatch } from './endpoint-link.ts';
@@ -56,6 +56,11 @@ export class Endpoint {
   /** After how long without an answer another server may be asked as well; `undefined` while that is not known. */
   get hedgeAfterMs(): number | undefined {
     return this.#latencies.quantile(hedgeQuantile);
+  }
+
+  /** The way there, as it is believed to be now. */
+  view(nowMs: number): LinkView {
+    return this.#watch.view(nowMs);
   }
 
   /** What is known of the way there. */

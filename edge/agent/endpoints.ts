@@ -1,6 +1,6 @@
 import type { Clock } from '../../shared/clock.ts';
 import { type ErrorCode, OfframpError } from '../../shared/errors.ts';
-import type { LinkFigures } from '../../shared/plan/index.ts';
+import type { LinkFigures, LinkView } from '../../shared/plan/index.ts';
 import type { BreakerLimits } from './circuit-breaker.ts';
 import type { Offload, OffloadResult } from './connection.ts';
 import { Endpoint, type EndpointLink } from './endpoint.ts';
@@ -22,6 +22,8 @@ const defaultHedgeShare = 0.05;
 const maxSavedHedges = 10;
 /** While the way is too slow one image in so long finds out whether it still is; nobody waits for it. */
 const probeEveryMs = 250;
+/** Messages by which servers are compared. */
+const comparedBytes = 200;
 const probeBudgetMs = 5000;
 /** What is left of a budget has to be worth a second try. */
 const leastTryMs = 2;
@@ -83,6 +85,18 @@ export class Endpoints implements CloudLink {
   /** Requests that were sent to a second server since the start. */
   get hedges(): number {
     return this.#hedges;
+  }
+
+  /** The way to the server that is quickest to reach now; `undefined` while none is. */
+  quickestLink(nowMs: number): LinkView | undefined {
+    let quickest: { readonly view: LinkView; readonly medianMs: number } | undefined;
+    for (const endpoint of this.#endpoints) {
+      if (!endpoint.link.connected) continue;
+      const view = endpoint.view(nowMs);
+      const medianMs = view.quantileMs(comparedBytes, 0.5);
+      if (quickest === undefined || medianMs < quickest.medianMs) quickest = { view, medianMs };
+    }
+    return quickest?.view;
   }
 
   /** What is known of the way to a server, by its place in `links`. */

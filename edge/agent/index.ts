@@ -1,3 +1,4 @@
+export { AdaptiveAgent, type AdaptiveAgentOptions } from './adaptive-agent.ts';
 export { Agent, type AgentOptions, type ClassifyOptions } from './agent.ts';
 export { allowedDisagreement } from './allowed-disagreement.ts';
 export type { Answer, DeviceOpinion, Route, StageTimes } from './answer.ts';
@@ -15,4 +16,5 @@ export {
 export type { EndpointLink } from './endpoint.ts';
 export { Endpoints, type EndpointsOptions } from './endpoints.ts';
 export type { ImageSource, PictureFile } from './image-source.ts';
+export { Pilot, type PilotOptions } from './pilot.ts';
 export { type CloudLink, Uplink, type UplinkEvent, type UplinkOptions } from './uplink.ts';

@@ -10,17 +10,19 @@ import { OfframpError } from '../../shared/errors.ts';
 import { type Admission, describeRoutes, type ResizeMode } from '../../shared/host/index.ts';
 import type { Runner } from '../../shared/runtime/index.ts';
 import { parseTraceparent } from '../../shared/trace/index.ts';
-import type { Agent, Answer, Auditor, ClassifyOptions, Endpoints } from '../agent/index.ts';
+import type { Answer, Auditor, ClassifyOptions, Endpoints, Pilot } from '../agent/index.ts';
 import { answerJson, errorWords } from './answer-json.ts';
 import type { EdgeMetrics } from './metrics.ts';
 import { operations } from './operations.ts';
 import { pictureSource } from './picture-source.ts';
 import { maxImagesPerRequest, requestImages, type SentImage } from './request-images.ts';
 import { schemas } from './schemas.ts';
-import type { RunningAgent } from './start.ts';
+import type { RunningAgent } from './start-agent.ts';
 
 export interface HttpApiOptions {
-  readonly agent: Agent;
+  readonly agent: RunningAgent['agent'];
+  /** Absent where the plan is fixed. */
+  readonly pilot?: Pilot | undefined;
   readonly bundle: Bundle;
   readonly runner: Runner;
   /** All servers as one; absent on a device that stands alone. */
@@ -150,13 +152,15 @@ function budgetOf(request: FastifyRequest): number | undefined {
   );
 }
 
-function status({ agent, auditor, bundle, runner, cloud, uplinks, version }: HttpApiOptions): unknown {
+function status(options: HttpApiOptions): unknown {
+  const { agent, auditor, bundle, runner, cloud, uplinks, pilot, version } = options;
   const { id, version: bundleVersion, exits } = bundle.manifest;
   return {
     version,
     provider: runner.provider,
     bundle: { id, version: bundleVersion, digest: bundle.digest, exits },
     inFlight: agent.inFlight,
+    plan: pilot && planOf(pilot),
     audit: auditor?.status,
     cloud: cloud && {
       connected: cloud.connected,
@@ -172,6 +176,13 @@ function status({ agent, auditor, bundle, runner, cloud, uplinks, version }: Htt
       })),
     },
   };
+}
+
+/** The plan that is followed, and what it is foreseen to cost and to reach. */
+function planOf({ choice, changes }: Pilot): unknown {
+  if (choice === undefined) return { changes };
+  const { plan, latency, accuracy, deviceShare, bytes } = choice.prediction;
+  return { key: plan.key, changes, predicted: { latency, accuracy, deviceShare, bytes } };
 }
 
 /** What the traffic has told of the way to a server; nothing before the first answer. */

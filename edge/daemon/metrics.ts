@@ -7,6 +7,8 @@ const seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 export interface Gauges {
   connected(): boolean;
   inFlight(): number;
+  /** Since the start. */
+  planChanges?(): number;
   /** Absent where nothing is audited. */
   audit?(): AuditStatus | undefined;
   /** Since the start. */
@@ -52,6 +54,7 @@ export class EdgeMetrics {
     });
     this.#gauge('cloud_connected', '1 while connected to the cloud', () => Number(gauges.connected()));
     this.#gauge('in_flight', 'Images under way', () => gauges.inFlight());
+    this.#counted('plan_changes', 'Times that another plan was followed', () => gauges.planChanges?.() ?? 0);
     const audit = () => gauges.audit?.();
     this.#gauge('threshold_scale', 'What thresholds are multiplied with', () => audit()?.thresholdScale ?? 1);
     this.#gauge('audits', 'Audited answers under the thresholds of now', () => audit()?.audits ?? 0);

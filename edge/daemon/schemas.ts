@@ -37,6 +37,12 @@ const answer = Type.Object(
         { description: 'what the device itself thought' },
       ),
     ),
+    plan: Type.Optional(
+      Type.Object(
+        { key: Type.String(), predictedMs: Type.Optional(milliseconds) },
+        { description: 'the plan that was followed, and what it foresaw for this exit; where plans change' },
+      ),
+    ),
     latencyMs: milliseconds,
     stagesMs: Type.Object(
       {
@@ -63,11 +69,21 @@ const failure = Type.Object(
 );
 const answers = Type.Object({ answers: Type.Array(Type.Union([answer, failure]), { minItems: 1 }) });
 
+const range = Type.Object(
+  { median: milliseconds, low: milliseconds, high: milliseconds },
+  { description: 'and where it is nine times out of ten' },
+);
 const server = Type.Object({
   url: Type.String(),
   connected: Type.Boolean(),
   server: Type.Optional(Type.String({ description: 'what it says that it is' })),
   lateAnswers: count,
+  link: Type.Optional(
+    Type.Object(
+      { rttMs: range, uplinkBitsPerSecond: range, observations: count },
+      { description: 'what the answers tell of the way there' },
+    ),
+  ),
   problem: Type.Optional(problem),
 });
 
@@ -95,6 +111,28 @@ const status = Type.Object(
       exits: Type.Array(Type.Object({ name: Type.String() }), { description: 'as in the manifest' }),
     }),
     inFlight: count,
+    plan: Type.Optional(
+      Type.Object(
+        {
+          key: Type.Optional(Type.String()),
+          changes: count,
+          predicted: Type.Optional(
+            Type.Object({
+              latency: Type.Object({
+                meanMs: milliseconds,
+                p50Ms: milliseconds,
+                p95Ms: milliseconds,
+                p99Ms: milliseconds,
+              }),
+              accuracy: share,
+              deviceShare: share,
+              bytes: Type.Number(),
+            }),
+          ),
+        },
+        { description: 'what is followed and what is foreseen of it; only where plans change' },
+      ),
+    ),
     audit: Type.Optional(audit),
     cloud: Type.Optional(
       Type.Object({

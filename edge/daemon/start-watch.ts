@@ -2,7 +2,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import type { ResizeMode } from '../../shared/host/index.ts';
 import type { EdgeMetrics } from './metrics.ts';
 import { pictureSource } from './picture-source.ts';
-import type { RunningAgent } from './start.ts';
+import type { RunningAgent } from './start-agent.ts';
 import { FolderWatch, type WatchConfig } from './watch-folder.ts';
 
 /** Callers of the HTTP API are to find room beside the pictures of a full folder. */

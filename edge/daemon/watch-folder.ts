@@ -113,13 +113,19 @@ export class FolderWatch {
     } catch (thrown) {
       const error = OfframpError.from(thrown);
       // Callers of the HTTP API have taken all there is; the file stays where it is.
-      if (error.code === 'BUSY') return this.#files.giveBack(file);
+      if (error.code === 'BUSY') return this.#tryLater(file);
       onError(error);
       said = { file: path, error: errorWords(error) };
     }
     await deliver(file.name, said).catch((thrown: unknown) => {
       logger.error({ file: path }, `Cannot deliver an answer: ${reasonOf(thrown)}`);
     });
+  }
+
+  async #tryLater(file: FoundFile): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, this.#settleMs / 2));
+    this.#files.giveBack(file);
+    this.#wake();
   }
 
   /** Has changes wake the loop, where the file system tells of them. */

@@ -1,4 +1,5 @@
 import { Option } from 'commander';
+import { aims } from '../../shared/plan/index.ts';
 import type { EdgeCommandOptions } from '../commands/edge.ts';
 import { ConfiguredCommand } from '../config/index.ts';
 import {
@@ -72,6 +73,19 @@ export function defineEdge(): ConfiguredCommand {
       'images under way before more are refused',
       wholeNumber(1, 65_536),
       256,
+    )
+    .addOption(
+      new Option(
+        '--objective <aim>',
+        'choose cut, thresholds and rate while running, for the least of this, or the most accuracy',
+      )
+        .choices(aims)
+        .conflicts(['cut', 'rate']),
+    )
+    .option(
+      '--accuracy-floor <share>',
+      'with --objective: least share of right answers (default: half a point below the calibration)',
+      share,
     )
     .option(
       '--audit-share <share>',

@@ -1,6 +1,8 @@
 import pino from 'pino';
 import { type EdgeRuntime, startEdge } from '../../edge/daemon/index.ts';
+import { OfframpError } from '../../shared/errors.ts';
 import { type ResizeMode, untilSignal } from '../../shared/host/index.ts';
+import type { Aim, Objective } from '../../shared/plan/index.ts';
 import type { CloudTlsSettings } from '../cli/access.ts';
 import type { TracingSettings } from '../cli/tracing.ts';
 import { cloudTlsFilesOf, readTokens } from '../options.ts';
@@ -25,6 +27,8 @@ export interface EdgeCommandOptions extends CloudTlsSettings, TracingSettings, W
   readonly workers: number | 'auto';
   readonly threads: number;
   readonly maxInFlight: number;
+  readonly objective?: Aim;
+  readonly accuracyFloor?: number;
   readonly auditShare: number;
   readonly allowedDisagreement?: number;
   readonly tokenFile?: string;
@@ -56,6 +60,7 @@ export async function edgeCommand(options: EdgeCommandOptions): Promise<void> {
     workers: options.workers,
     threadsPerWorker: options.threads,
     maxInFlight: options.maxInFlight,
+    objective: objectiveOf(options),
     auditShare: options.auditShare,
     allowedDisagreement: options.allowedDisagreement,
     watch: watchConfigOf(options),
@@ -75,4 +80,12 @@ export async function edgeCommand(options: EdgeCommandOptions): Promise<void> {
 function greeting({ host, socket }: EdgeCommandOptions, url: string): string {
   const place = socket === undefined ? `${url}/v1/classify` : '/v1/classify there';
   return `Edge agent on ${listeningPlace(host, url)}: POST an image to ${place}. Ctrl-C stops it.`;
+}
+
+function objectiveOf({ objective: aim, accuracyFloor }: EdgeCommandOptions): Objective | undefined {
+  if (aim === undefined) {
+    if (accuracyFloor === undefined) return undefined;
+    throw new OfframpError('CONFIG_INVALID', '--accuracy-floor needs --objective');
+  }
+  return { aim, ...(accuracyFloor !== undefined && { accuracyFloor }) };
 }

@@ -1,5 +1,5 @@
-import type { Agent, Answer, Endpoints, ImageSource } from '../../edge/agent/index.ts';
-import { startAgent } from '../../edge/daemon/index.ts';
+import type { Answer, Endpoints, ImageSource } from '../../edge/agent/index.ts';
+import { type RunningAgent, startAgent } from '../../edge/daemon/index.ts';
 import { openBundle } from '../../shared/bundle/index.ts';
 import { bundleFolder } from '../../shared/host/index.ts';
 import { readTokens } from '../options.ts';
@@ -91,7 +91,7 @@ async function runAgainst(
 
 /** Keeps `concurrency` images under way until all have been sent. */
 async function classifyAll(
-  agent: Agent,
+  agent: RunningAgent['agent'],
   images: readonly ImageSource[],
   { concurrency, onProgress }: EvaluateOptions,
 ): Promise<(Answer | undefined)[]> {

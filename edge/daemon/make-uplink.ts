@@ -1,0 +1,54 @@
+import type { Bundle } from '../../shared/bundle/index.ts';
+import { systemClock } from '../../shared/clock.ts';
+import { OfframpError } from '../../shared/errors.ts';
+import { Uplink, type UplinkEvent } from '../agent/index.ts';
+import { type CloudTlsFiles, keptFresh, readCloudTls } from './cloud-tls.ts';
+import { wsDial } from './ws-dial.ts';
+
+/** What a device shows to its servers. */
+export interface UplinkConfig {
+  /** The token for them; asked for every connection, since tokens are renewed. */
+  readonly cloudToken?: () => string | undefined;
+  readonly cloudTls?: CloudTlsFiles;
+  readonly version: string;
+}
+
+/** Until the server's welcome says its own. */
+const heartbeatMs = 5000;
+const connectTimeoutMs = 5000;
+const maxMessageBytes = 1024 * 1024;
+
+/** @throws OfframpError CONFIG_INVALID. */
+export function checkCloudUrl(url: string): void {
+  const { protocol = '', hash = '' } = URL.canParse(url) ? new URL(url) : {};
+  // RFC 6455 section 3: a WebSocket address has no fragment, and ws throws at one.
+  if (/^wss?:$/.test(protocol) && hash === '') return;
+  throw new OfframpError(
+    'CONFIG_INVALID',
+    `Cloud address '${url}', expected ws://host:port or wss://host:port`,
+  );
+}
+
+/** The connection to one server, not yet begun. */
+export function makeUplink(
+  config: UplinkConfig,
+  url: string,
+  bundle: Bundle,
+  onEvent: (event: UplinkEvent) => void,
+): Uplink {
+  const { cloudToken = () => undefined, cloudTls = {}, version } = config;
+  const token = keptFresh(cloudToken);
+  const tls = keptFresh(() => readCloudTls(cloudTls, url));
+  const agent = `offramp-edge/${version}`;
+  const bundles = [{ id: bundle.manifest.id, digest: bundle.digest }];
+  return new Uplink({
+    dial: wsDial({ url, heartbeatMs, connectTimeoutMs, maxMessageBytes, tls }),
+    hello: () => {
+      const own = token();
+      return { agent, ...(own !== undefined && { token: own }), bundles };
+    },
+    clock: systemClock,
+    random: Math.random,
+    onEvent,
+  });
+}
