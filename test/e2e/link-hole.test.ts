@@ -95,7 +95,9 @@ Hole('holds up the first images alone, and is used again once it flows', async (
     const known = during.filter(({ sentMs }) => sentMs > 2 * budgetMs).map(({ answer }) => answer);
     const waited = known.filter(({ latencyMs }) => latencyMs > budgetMs / 2);
     assert.ok(waited.length <= 0.05 * known.length, `${waited.length} of ${known.length} waited`);
-    assert.ok(known.some(({ reason }) => reason === 'LINK_SLOW'));
+    // By the estimate of the link or by the breaker, whichever knows it first on this machine.
+    const reasons = new Set(known.map(({ reason }) => reason ?? 'none'));
+    for (const reason of reasons) assert.ok(['LINK_SLOW', 'BUDGET_SPENT'].includes(reason), reason);
 
     link.flow();
     const after = await streamFor(3000);

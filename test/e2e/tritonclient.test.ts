@@ -259,7 +259,7 @@ client('is told in words what it cannot have', async () => {
     shape: ['400', /\[2, 5\].*\[rows, 28, 28, 1\]/],
     datatype: ['400', /'FP32', expected UINT8/],
     token: ['401', /Authorization/],
-    load: ['501', /does not load/],
+    load: ['403', /asks for admin/],
     sharedMemory: ['501', /shared memory/],
     late: ['504', /budget/],
   };
