@@ -10,18 +10,16 @@ import type { LoadingRunner, WarmRun } from '../shared/runtime/index.ts';
 import type { Tracer } from '../shared/trace/index.ts';
 import type { Scheduler } from './batching/index.ts';
 import { BundleRepository } from './bundle-repository.ts';
-import { BundleShelf, newestOfEach, type ShelfEvents } from './bundle-shelf.ts';
 import { Engine } from './engine.ts';
 import {
   countingObserver,
   describeRoutes,
   EngineHost,
   InferenceApi,
-  ModelTable,
   Statistics,
   serverOperations,
 } from './http/index.ts';
-import { type CloudLimits, type MessageBounds, messageBounds, requireRoom } from './limits.ts';
+import type { CloudLimits } from './limits.ts';
 import { watchMessages } from './message-watch.ts';
 import { CloudMetrics } from './metrics.ts';
 import { type AccessOptions, Perimeter } from './perimeter.ts';
@@ -30,6 +28,7 @@ import { batchingPolicies } from './policies.ts';
 import { offramp } from './scheduling/index.ts';
 import type { Secret, SecretsUser } from './secrets.ts';
 import type { ServedBundle } from './served-bundle.ts';
+import { ServedModels } from './served-models.ts';
 import { Session, type SessionHost } from './session.ts';
 import type { TlsMaterial } from './tls.ts';
 import { attach, wsTransport } from './ws-transport.ts';
@@ -69,8 +68,6 @@ const leastMeanChunkBytes = 256;
 const maxHelloBytes = maxHeaderBytes + 64;
 /** How often tokens are looked at for having expired. */
 const standingCheckMs = 1000;
-/** Versions count each; the welcome names them all. */
-const maxBundles = 32;
 /** What devices without work in flight get, in a drain, to leave by themselves. */
 const lingerMs = 1000;
 
@@ -80,9 +77,7 @@ export class CloudServer implements SecretsUser {
   readonly #engine: Engine;
   readonly #pictures: PictureDecoder;
   readonly #metrics: CloudMetrics;
-  #models: ModelTable;
-  readonly #shelf: BundleShelf;
-  readonly #bounds: MessageBounds;
+  readonly #models: ServedModels;
   readonly #inference: InferenceApi;
   readonly #sessions = new Map<Session, WebSocket>();
   readonly #wss: WebSocketServer;
@@ -120,11 +115,12 @@ export class CloudServer implements SecretsUser {
       observer: countingObserver(this.#metrics, statistics),
     });
     for (const served of bundles) this.#engine.introduce(served, options.warmRuns ?? []);
-    this.#bounds = messageBounds(limits, bundles);
-    this.#models = new ModelTable(bundles, limits);
-    this.#shelf = new BundleShelf({ runner, bundles, maxBundles, events: this.#shelfEvents() });
+    this.#models = new ServedModels({
+      ...{ bundles, runner, limits, engine: this.#engine },
+      onTakenOff: (served) => this.#sendOn(served),
+    });
     this.#pictures = new PictureDecoder(this.#engine, decodePicture, systemClock, limits, this.#metrics);
-    const { maxFrameBytes } = this.#bounds;
+    const { maxFrameBytes } = this.#models.bounds;
     // `closeTimeout` is missing in the types of ws.
     const socketOptions: ServerOptions & { readonly closeTimeout: number } = {
       noServer: true,
@@ -142,8 +138,8 @@ export class CloudServer implements SecretsUser {
     );
     this.#host = {
       serverName: `offramp/${options.version}`,
-      shelf: this.#shelf,
-      limits: { ...limits, ...this.#bounds },
+      shelf: this.#models.shelf,
+      limits: { ...limits, ...this.#models.bounds },
       clock: systemClock,
       ...(options.tracer !== undefined && { tracer: options.tracer }),
       load: () => this.#engine.load,
@@ -157,7 +153,7 @@ export class CloudServer implements SecretsUser {
       ...{ limits, runner, statistics, policyOf, clock: systemClock, version: options.version },
       tracer: options.tracer,
       host: new EngineHost({ engine: this.#engine, policyOf }),
-      models: () => this.#models,
+      models: () => this.#models.table,
       ready: () => this.#ready,
       draining: () => this.#draining,
       identify: (request, scope) => this.#perimeter.identify(request, scope),
@@ -241,36 +237,18 @@ export class CloudServer implements SecretsUser {
     return !this.#draining && runner.parallel > 0 && runner.problem === undefined;
   }
 
-  #shelfEvents(): ShelfEvents {
-    const { limits } = this.#options;
-    const rebuild = () => {
-      this.#models = new ModelTable(newestOfEach(this.#shelf.all), limits);
-    };
-    return {
-      check: (all) => {
-        new ModelTable(newestOfEach(all), limits);
-        requireRoom(messageBounds(limits, all), this.#bounds);
-      },
-      onLoaded: (served, warmRuns) => {
-        this.#engine.introduce(served, warmRuns);
-        rebuild();
-      },
-      onTakenOff: (served) => {
-        rebuild();
-        // Its devices look for another server, or hear at their next hello what is missing here.
-        for (const session of this.#sessions.keys()) {
-          if (session.claims(served.digest)) session.goAway('bundle unloaded');
-        }
-      },
-      settled: (served) => this.#engine.settled(served),
-    };
+  /** Its devices look for another server, or hear at their next hello what is missing here. */
+  #sendOn({ digest }: ServedBundle): void {
+    for (const session of this.#sessions.keys()) {
+      if (session.claims(digest)) session.goAway('bundle unloaded');
+    }
   }
 
   #repository(): { readonly admin?: BundleRepository } {
     const { repositoryFolder: folder, logger } = this.#options;
     if (folder === undefined) return {};
     const admin = new BundleRepository({
-      ...{ folder, logger, shelf: this.#shelf },
+      ...{ folder, logger, shelf: this.#models.shelf },
       refusal: () =>
         this.#draining
           ? new OfframpError('DRAINING', 'This server is stopping and changes nothing')
@@ -291,7 +269,7 @@ export class CloudServer implements SecretsUser {
     });
     const document = describeRoutes(app, {
       version: this.#options.version,
-      pathExamples: () => ({ model: this.#models.all[0]?.name ?? '', version: '1' }),
+      pathExamples: () => ({ model: this.#models.table.all[0]?.name ?? '', version: '1' }),
     });
     app.get('/openapi.json', { config: { operation: serverOperations.openApi } }, () => document());
     app.get('/livez', { config: { operation: serverOperations.live } }, () => ({ live: true }));
@@ -300,7 +278,7 @@ export class CloudServer implements SecretsUser {
       return {
         ready: this.#ready,
         provider: runner.provider,
-        bundles: this.#shelf.all.map(({ id, digest }) => ({ id, digest })),
+        bundles: this.#models.shelf.all.map(({ id, digest }) => ({ id, digest })),
       };
     });
     app.get('/metrics', { config: { operation: serverOperations.metrics } }, async (_request, reply) => {
