@@ -79,10 +79,15 @@ export class Endpoint {
   /** Why nothing should be sent now; `undefined` when it may be. */
   refusal(nowMs: number): OfframpError | undefined {
     if (!this.link.connected) return this.link.lastError;
-    if (nowMs < this.#busyUntilMs || !this.#breaker.allows(nowMs)) {
-      return this.#lastFailure ?? new OfframpError('BUSY', 'The server asked for a pause');
+    if (nowMs >= this.#busyUntilMs && this.#breaker.allows(nowMs)) return undefined;
+    // The budget that was spent was another image's.
+    if (this.#lastFailure?.code === 'BUDGET_SPENT') {
+      return new OfframpError(
+        'LINK_SLOW',
+        'Nothing came from the server in time, it is left alone for a while',
+      );
     }
-    return undefined;
+    return this.#lastFailure ?? new OfframpError('BUSY', 'The server asked for a pause');
   }
 
   async infer(offload: Offload, now: () => number): Promise<OffloadResult> {

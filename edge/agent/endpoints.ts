@@ -78,8 +78,7 @@ export class Endpoints implements CloudLink {
 
   /** Why nothing is sent for now; `undefined` while something is. */
   get problem(): OfframpError | undefined {
-    const [open, refusal] = this.#choose(new Set());
-    return open === undefined ? refusal : undefined;
+    return this.#choose() === undefined ? this.#refusal() : undefined;
   }
 
   /** Requests that were sent to a second server since the start. */
@@ -115,9 +114,7 @@ export class Endpoints implements CloudLink {
     const deadlineMs = clock.now() + offload.budgetMs;
     const leftMs = () => deadlineMs - clock.now();
     const tried = new Set<Endpoint>();
-    const [first, refusal] = this.#chooseFor(offload);
-    if (first === undefined) throw refusal;
-    let endpoint: Endpoint = first;
+    let endpoint = this.#chooseFor(offload);
     for (let attempt = 1; ; attempt++) {
       tried.add(endpoint);
       try {
@@ -141,39 +138,38 @@ export class Endpoints implements CloudLink {
     leftMs: () => number,
   ): Promise<Endpoint | undefined> {
     if (leftMs() < leastTryMs) return undefined;
-    const [other] = this.#choose(tried);
+    const other = this.#choose(tried);
     if (other !== undefined) return other;
     const isFirstLoss = error.code === 'CONNECTION_LOST' && attempt === 1;
     if (!isFirstLoss || this.#endpoints.length > 1 || !(await this.#reconnected(leftMs()))) return undefined;
-    const [again] = this.#choose(new Set());
-    return leftMs() < leastTryMs ? undefined : again;
+    return leftMs() < leastTryMs ? undefined : this.#choose();
   }
 
   /**
    * Who is asked first: of those that would answer in time. Where none would, the caller need not wait to be told; the image travels
    * now and then all the same, to find out when the way is free again.
    */
-  #chooseFor(offload: Offload): [Endpoint | undefined, OfframpError] {
+  #chooseFor(offload: Offload): Endpoint {
     const nowMs = this.#options.clock.now();
     const slow = new Map<Endpoint, OfframpError>();
     for (const endpoint of this.#endpoints) {
       const slowness = endpoint.slowness(offload, nowMs);
       if (slowness !== undefined) slow.set(endpoint, slowness);
     }
-    const [chosen] = this.#choose(new Set(slow.keys()));
-    const [open, refusal] = this.#choose(new Set());
+    const chosen = this.#choose(slow);
+    if (chosen !== undefined) return chosen;
     const [slowest] = slow.values();
-    if (slowest === undefined || chosen !== undefined) return [chosen, refusal];
+    if (slowest === undefined) throw this.#refusal();
+    const isOpen = this.#choose() !== undefined;
     this.#probe(offload);
-    // A server that is left alone because nothing came in time is one that is too slow to reach.
-    return [undefined, open !== undefined || refusal.code === 'BUDGET_SPENT' ? slowest : refusal];
+    throw isOpen ? slowest : this.#refusal();
   }
 
   #probe(offload: Offload): void {
     const { clock } = this.#options;
     const nowMs = clock.now();
     if (this.#probing || nowMs - this.#probedAtMs < probeEveryMs) return;
-    const [endpoint] = this.#choose(new Set());
+    const endpoint = this.#choose();
     if (endpoint === undefined) return;
     this.#probing = true;
     this.#probedAtMs = nowMs;
@@ -183,23 +179,25 @@ export class Endpoints implements CloudLink {
     endpoint.infer({ ...offload, budgetMs: probeBudgetMs }, () => clock.now()).then(done, done);
   }
 
-  /** The one with less to do of two that may be asked; else the reason why none may. */
-  #choose(tried: ReadonlySet<Endpoint>): [Endpoint | undefined, OfframpError] {
+  /** The one with less to do of two that may be asked; `undefined` where none may. */
+  #choose(tried: { has(endpoint: Endpoint): boolean } = new Set()): Endpoint | undefined {
     const { clock, random } = this.#options;
     const nowMs = clock.now();
-    const open: Endpoint[] = [];
-    let refusal = new OfframpError('CLOUD_UNREACHABLE', 'No cloud server is left to ask');
-    for (const endpoint of this.#endpoints) {
-      if (tried.has(endpoint)) continue;
-      const own = endpoint.refusal(nowMs);
-      if (own === undefined) open.push(endpoint);
-      else refusal = own;
-    }
-    if (open.length < 2) return [open[0], refusal];
+    const open = this.#endpoints.filter(
+      (endpoint) => !tried.has(endpoint) && endpoint.refusal(nowMs) === undefined,
+    );
+    if (open.length < 2) return open[0];
     const at = Math.floor(random() * open.length);
     const [one, other] = [open[at], open[(at + 1 + Math.floor(random() * (open.length - 1))) % open.length]];
-    if (one === undefined || other === undefined) return [one ?? other, refusal];
-    return [other.load < one.load ? other : one, refusal];
+    if (one === undefined || other === undefined) return one ?? other;
+    return other.load < one.load ? other : one;
+  }
+
+  /** Why no server may be asked. */
+  #refusal(): OfframpError {
+    const nowMs = this.#options.clock.now();
+    const refusals = this.#endpoints.flatMap((endpoint) => endpoint.refusal(nowMs) ?? []);
+    return refusals.at(-1) ?? new OfframpError('CLOUD_UNREACHABLE', 'No cloud server is left to ask');
   }
 
   /** Asks a server and, when it stalls, another one as well; the first answer counts. */
@@ -212,7 +210,7 @@ export class Endpoints implements CloudLink {
     const afterMs = endpoint.hedgeAfterMs ?? offload.budgetMs / 2;
     if (this.#endpoints.length < 2 || afterMs >= offload.budgetMs - leastTryMs) return answer;
     if (await this.#settlesWithin(answer, afterMs)) return answer;
-    const second = this.#savedHedges >= 1 ? this.#choose(tried)[0] : undefined;
+    const second = this.#savedHedges >= 1 ? this.#choose(tried) : undefined;
     if (second === undefined) return answer;
     this.#savedHedges--;
     this.#hedges++;

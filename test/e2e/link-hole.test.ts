@@ -95,9 +95,12 @@ Hole('holds up the first images alone, and is used again once it flows', async (
     const known = during.filter(({ sentMs }) => sentMs > 2 * budgetMs).map(({ answer }) => answer);
     const waited = known.filter(({ latencyMs }) => latencyMs > budgetMs / 2);
     assert.ok(waited.length <= 0.05 * known.length, `${waited.length} of ${known.length} waited`);
-    // By the estimate of the link or by the breaker, whichever knows it first on this machine.
-    const reasons = new Set(known.map(({ reason }) => reason ?? 'none'));
-    for (const reason of reasons) assert.ok(['LINK_SLOW', 'BUDGET_SPENT'].includes(reason), reason);
+    assert.ok(known.some(({ reason }) => reason === 'LINK_SLOW'));
+    // Whoever says that its budget was spent has waited for it.
+    const hasty = known.filter(
+      ({ reason, latencyMs }) => reason === 'BUDGET_SPENT' && latencyMs < budgetMs / 2,
+    );
+    assert.is(hasty.length, 0);
 
     link.flow();
     const after = await streamFor(3000);
