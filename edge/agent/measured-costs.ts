@@ -23,10 +23,13 @@ const tailStep = 0.02;
 class RunningTiming {
   #medianMs: number;
   #p95Ms: number;
+  #isGuess: boolean;
 
-  constructor(firstMs: number) {
-    this.#medianMs = firstMs;
-    this.#p95Ms = firstMs;
+  /** @param guessMs what stands for it until the first one comes. */
+  constructor(guessMs: number) {
+    this.#medianMs = guessMs;
+    this.#p95Ms = guessMs;
+    this.#isGuess = true;
   }
 
   get timing(): Timing {
@@ -34,6 +37,12 @@ class RunningTiming {
   }
 
   add(ms: number): void {
+    if (this.#isGuess) {
+      this.#isGuess = false;
+      this.#medianMs = ms;
+      this.#p95Ms = ms;
+      return;
+    }
     // In proportion to itself, so that microseconds and seconds are learnt as fast.
     const step = Math.max(1e-3, this.#medianMs) * weight;
     this.#medianMs = Math.max(0, this.#medianMs + (ms > this.#medianMs ? step : -step));
@@ -102,9 +111,9 @@ export class MeasuredCosts {
 
   #addRun(cut: number, exit: number, ms: number): void {
     const key = `${cut}/${exit}`;
-    const known = this.#runs.get(key);
-    if (known === undefined) this.#runs.set(key, { cut, exit, timing: new RunningTiming(ms) });
-    else known.timing.add(ms);
+    const known = this.#runs.get(key) ?? { cut, exit, timing: new RunningTiming(ms) };
+    known.timing.add(ms);
+    this.#runs.set(key, known);
   }
 
   #addStream(cut: number, channels: number, bytes: number): void {

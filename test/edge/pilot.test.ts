@@ -98,6 +98,14 @@ Plans('a link that is gone is noticed at the next look, and its return as soon',
   assert.is(made.pilot.changes, 3);
 });
 
+Plans('a queue at the server is known from the first answers that waited in it', () => {
+  const made = pilotFor('latency', 20, link(2, 1e8));
+  const quick = cloudAnswer(1);
+  const waited = { ...quick, stagesMs: { ...quick.stagesMs, cloudQueue: 400 } };
+  for (let image = 0; image < 3; image++) made.pilot.learn(waited, { cut: 1, channels: 6 });
+  assert.is(cutNow(made, 0), segments, 'images are still sent into the queue');
+});
+
 Plans('what hardly changes changes nothing', () => {
   const made = pilotFor('latency', 1, link(20, 1e7));
   const first = cutNow(made, 0);
