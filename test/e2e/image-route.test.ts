@@ -121,7 +121,8 @@ imageRoute('while the cloud hangs every image is answered by the branch within i
   note(`hanging: ${JSON.stringify(countWays(answers))}`);
   for (const [index, answer] of answers.entries()) {
     assert.equal([answer.route, answer.degraded], ['exit', true], `image ${index}`);
-    assert.is(answer.reason, 'BUDGET_SPENT');
+    // Who has waited says so; soon it is known that nothing comes, and nobody waits.
+    assert.is(answer.reason, answer.latencyMs > budgetMs / 2 ? 'BUDGET_SPENT' : 'LINK_SLOW');
     assert.ok(answer.latencyMs <= budgetMs + marginMs, `image ${index} took ${answer.latencyMs} ms`);
     assert.is(answer.device?.label, answer.label);
   }

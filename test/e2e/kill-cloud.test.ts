@@ -22,7 +22,7 @@ const heldAt = 1500;
 const lanes = 32;
 const budgetMs = 2000;
 const outageMs = 300;
-const reasons = ['CONNECTION_LOST', 'CLOUD_UNREACHABLE', 'BUDGET_SPENT'];
+const reasons = ['CONNECTION_LOST', 'CLOUD_UNREACHABLE', 'BUDGET_SPENT', 'LINK_SLOW'];
 /** Spreads the images of the outage over the time the cloud needs to come back. */
 const outagePaceMs = 80;
 

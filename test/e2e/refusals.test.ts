@@ -233,7 +233,11 @@ async function assertBudgetKept(edge: Server, budgetMs: number, reasons: readonl
     `budget ${budgetMs} ms: median ${median.toFixed(1)}, slowest ${slowest.toFixed(1)} ms on the device's clock, ` +
       `${slowestMs.toFixed(1)} ms with HTTP: ${JSON.stringify(countWays(answers))}`,
   );
-  for (const { degraded, reason } of answers) assert.ok(degraded && reasons.includes(reason ?? ''), reason);
+  for (const { degraded, reason, latencyMs } of answers) {
+    assert.ok(degraded && reasons.includes(reason ?? ''), reason);
+    // Nobody waits to be told that the way is slow.
+    if (reason === 'LINK_SLOW') assert.ok(latencyMs <= budgetMs / 2, `LINK_SLOW after ${latencyMs} ms`);
+  }
   assert.ok(median <= budgetMs + marginMs, `half of the answers within ${median} ms`);
   assert.ok(slowest <= budgetMs + marginMs + slackMs, `the slowest after ${slowest} ms`);
 }
@@ -246,7 +250,7 @@ refusals('a cloud that takes connections and says nothing costs no more than the
   try {
     const edge = await startServer('edge', ['--bundle', offloadingBundle(), '--cloud', url]);
     await waitUntil(() => sockets.size > 0, 'the daemon to connect');
-    await assertBudgetKept(edge, 200, ['CLOUD_UNREACHABLE', 'BUDGET_SPENT']);
+    await assertBudgetKept(edge, 200, ['CLOUD_UNREACHABLE', 'BUDGET_SPENT', 'LINK_SLOW']);
   } finally {
     for (const socket of sockets) socket.destroy();
     silent.close();
@@ -260,7 +264,7 @@ refusals(
     const before = await classify(edge, images.image(0), { budgetMs: 5000 });
     assert.not(before.degraded, before.reason);
     cloud.child.kill('SIGSTOP');
-    await assertBudgetKept(edge, 200, ['BUDGET_SPENT', 'CLOUD_UNREACHABLE', 'CONNECTION_LOST']);
+    await assertBudgetKept(edge, 200, ['BUDGET_SPENT', 'LINK_SLOW', 'CLOUD_UNREACHABLE', 'CONNECTION_LOST']);
     cloud.child.kill('SIGCONT');
     await waitUntil(
       async () => !(await classify(edge, images.image(0))).degraded,
