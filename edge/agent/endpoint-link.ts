@@ -36,7 +36,11 @@ export class EndpointLinkWatch {
     return underway;
   }
 
-  onAnswer(underway: Underway, { bytesSent, queueMicros, runMicros }: OffloadResult, nowMs: number): void {
+  onAnswer(
+    underway: Underway,
+    { bytesSent, queueMicros, runMicros }: Pick<OffloadResult, 'bytesSent' | 'queueMicros' | 'runMicros'>,
+    nowMs: number,
+  ): void {
     this.#underway.delete(underway);
     const serverMs = (queueMicros + runMicros) / 1000;
     const roundTripMs = Math.max(0, nowMs - underway.sentAtMs - serverMs);

@@ -4,6 +4,7 @@ import type { LinkFigures, LinkView } from '../../shared/plan/index.ts';
 import type { BreakerLimits } from './circuit-breaker.ts';
 import type { Offload, OffloadResult } from './connection.ts';
 import { Endpoint, type EndpointLink } from './endpoint.ts';
+import { ProbePace, probeBudgetMs } from './probe-pace.ts';
 import type { CloudLink } from './uplink.ts';
 
 export interface EndpointsOptions {
@@ -20,11 +21,8 @@ export interface EndpointsOptions {
 const defaultHedgeShare = 0.05;
 /** Hedges that may be saved up for when one server stalls. */
 const maxSavedHedges = 10;
-/** While the way is too slow one image in so long finds out whether it still is; nobody waits for it. */
-const probeEveryMs = 250;
 /** Messages by which servers are compared. */
 const comparedBytes = 200;
-const probeBudgetMs = 5000;
 /** What is left of a budget has to be worth a second try. */
 const leastTryMs = 2;
 /** After these another server may do better, or this one when it is back. */
@@ -54,8 +52,7 @@ export class Endpoints implements CloudLink {
   readonly #waiting = new Set<(connected: boolean) => void>();
   #savedHedges = 1;
   #hedges = 0;
-  #probing = false;
-  #probedAtMs = Number.NEGATIVE_INFINITY;
+  readonly #probes = new ProbePace();
 
   constructor(options: EndpointsOptions) {
     const { links, breaker } = options;
@@ -168,14 +165,11 @@ export class Endpoints implements CloudLink {
   #probe(offload: Offload): void {
     const { clock } = this.#options;
     const nowMs = clock.now();
-    if (this.#probing || nowMs - this.#probedAtMs < probeEveryMs) return;
+    if (!this.#probes.isDue(nowMs)) return;
     const endpoint = this.#choose();
     if (endpoint === undefined) return;
-    this.#probing = true;
-    this.#probedAtMs = nowMs;
-    const done = () => {
-      this.#probing = false;
-    };
+    this.#probes.begin(nowMs);
+    const done = () => this.#probes.end();
     endpoint.infer({ ...offload, budgetMs: probeBudgetMs }, () => clock.now()).then(done, done);
   }
 
