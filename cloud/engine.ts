@@ -1,5 +1,6 @@
 import type { Clock } from '../shared/clock.ts';
 import { OfframpError } from '../shared/errors.ts';
+import type { BundleRun } from '../shared/protocol/index.ts';
 import type { Runner, WarmRun } from '../shared/runtime/index.ts';
 import {
   type Batch,
@@ -112,6 +113,11 @@ export class Engine {
   /** Makes a bundle known with what its graphs took while they were warmed up, so that the first decisions need not guess. */
   introduce(served: ServedBundle, warmRuns: readonly WarmRun[]): void {
     this.#lanes.introduce(served, warmRuns);
+  }
+
+  /** What batches of a bundle take, as far as it was measured, for every cut and exit behind it. */
+  runsOf(served: ServedBundle): BundleRun[] {
+    return this.#lanes.runsOf(served);
   }
 
   /** Resolves once nothing of the bundle waits or runs, and forgets it. Nothing new of it may come. */

@@ -1,3 +1,4 @@
+import type { BundleRun } from '../shared/protocol/index.ts';
 import { segmentKey, type WarmRun } from '../shared/runtime/index.ts';
 import { DurationModel, type WarmUpBatch } from './batching/index.ts';
 import type { Way } from './flight.ts';
@@ -67,6 +68,20 @@ export class Lanes {
     }
   }
 
+  /** What batches take, as far as it was measured, for every cut and exit behind it. */
+  runsOf(served: ServedBundle): BundleRun[] {
+    const lanes = this.#of(served).filter(
+      ({ name, way }) => way === 'cascade' && this.durations.isMeasured(name),
+    );
+    return lanes.flatMap(({ name, cut }) =>
+      this.durations.exits(name).map((exit) => {
+        const fixedMs = this.durations.meanMs(name, exit, 0);
+        const perRowMs = this.durations.meanMs(name, exit, 1) - fixedMs;
+        return { cut, exit, fixedMicros: micros(fixedMs), perRowMicros: micros(perRowMs) };
+      }),
+    );
+  }
+
   #of(served: ServedBundle): Lane[] {
     return [...this.#lanes.values()].filter((lane) => lane.served === served);
   }
@@ -80,6 +95,10 @@ export class Lanes {
     this.#lanes.set(lane.name, lane);
     return lane;
   }
+}
+
+function micros(ms: number): number {
+  return Math.max(0, Math.round(1000 * ms));
 }
 
 function laneName({ served, cut, way }: LaneEntry): string {

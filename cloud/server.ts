@@ -143,6 +143,7 @@ export class CloudServer implements SecretsUser {
       clock: systemClock,
       ...(options.tracer !== undefined && { tracer: options.tracer }),
       load: () => this.#engine.load,
+      runsOf: (served) => this.#engine.runsOf(served),
       submit: (work) => this.#pictures.submit(work),
       onRefused: (code) => this.#metrics.onRefused(code),
       onReady: (agent, client) => {

@@ -2,6 +2,7 @@ import type { Clock } from '../shared/clock.ts';
 import { OfframpError } from '../shared/errors.ts';
 import { RateBucket } from '../shared/host/index.ts';
 import {
+  type BundleRun,
   decodeFrame,
   encodeError,
   encodeGoaway,
@@ -48,6 +49,8 @@ export interface SessionHost {
   /** Names the connection, as no other is named: connections take turns at being served. */
   readonly connection: string;
   load(): Load;
+  /** What is known of the durations of a bundle's batches. */
+  runsOf(served: ServedBundle): BundleRun[];
   /** @throws OfframpError UNAUTHORIZED, FORBIDDEN, TOO_MANY_CONNECTIONS. */
   authorise(token: string | undefined): Client;
   submit(work: SentWork): () => void;
@@ -178,7 +181,10 @@ export class Session implements TransportEvents {
     this.#state = 'ready';
     const welcome: Welcome = {
       server: serverName,
-      bundles: shelf.all.map(({ id, digest }) => ({ id, digest })),
+      bundles: shelf.all.map((served) => {
+        const runs = this.#host.runsOf(served);
+        return { id: served.id, digest: served.digest, ...(runs.length > 0 && { runs }) };
+      }),
       credits: Math.min(limits.credits, client.maxInFlight ?? limits.credits),
       maxFrameBytes: limits.maxFrameBytes,
       ...(limits.maxImageBytes > 0 && { maxImageBytes: limits.maxImageBytes }),

@@ -12,9 +12,12 @@ import { defineData } from './cli/data.ts';
 import { defineDemo } from './cli/demo.ts';
 import { defineDoctor } from './cli/doctor.ts';
 import { defineEdge } from './cli/edge.ts';
+import { defineEmulate } from './cli/emulate.ts';
 import { defineEvaluate } from './cli/evaluate.ts';
 import { examples } from './cli/examples.ts';
 import { defineModels } from './cli/models.ts';
+import { defineProfile } from './cli/profile.ts';
+import { defineSimulate } from './cli/simulate.ts';
 import { say } from './output.ts';
 import { version } from './project.ts';
 
@@ -27,8 +30,11 @@ const definitions = [
   defineEvaluate,
   defineCalibrate,
   defineBench,
+  defineProfile,
+  defineSimulate,
   defineModels,
   defineData,
+  defineEmulate,
   defineDoctor,
   defineDemo,
 ];

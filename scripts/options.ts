@@ -28,6 +28,13 @@ export function share(text: string): number {
   throw new InvalidArgumentError('Expected a number from 0 to 1.');
 }
 
+/** Parses how many times as long something takes. */
+export function factor(text: string): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (value >= 1 && value <= 1000) return value;
+  throw new InvalidArgumentError('Expected a number from 1 to 1000.');
+}
+
 /** Parses a number of inference threads, or `auto`. */
 export function threadsOrAuto(text: string): number | 'auto' {
   return text === 'auto' ? text : wholeNumber(0, 64)(text);
@@ -113,5 +120,16 @@ export class RepeatableOption extends Option {
     this.argParser((value: string, earlier: readonly string[] | undefined) =>
       earlier === undefined || earlier === this.defaultValue ? [value] : [...earlier, value],
     );
+  }
+}
+
+/** An option for several numbers, given one by one or separated by commas; its value is the list of them, in order. */
+export class NumbersOption extends Option {
+  constructor(flags: string, description: string, parse: (text: string) => number) {
+    super(flags, description);
+    this.argParser((text: string, earlier: readonly number[] | undefined) => [
+      ...(earlier ?? []),
+      ...text.split(',').map(parse),
+    ]);
   }
 }

@@ -18,6 +18,8 @@ export interface SpawnOptions {
   /** Where the process's log goes. */
   readonly stderr: 'inherit' | 'ignore' | number;
   readonly env?: Readonly<Record<string, string>>;
+  /** Comes before the command line, such as `ip netns exec NAME`; it has to become that process, and not to start it. */
+  readonly enter?: readonly string[];
 }
 
 const startDeadlineMs = 30_000;
@@ -28,13 +30,16 @@ const offramp = fileURLToPath(new URL('./offramp.mjs', import.meta.url));
  * @throws OfframpError INTERNAL when it ended or hung before; its own words are on its stderr.
  */
 export async function spawnServer(args: readonly string[], options: SpawnOptions): Promise<ServerProcess> {
-  const child = spawn(process.execPath, [offramp, ...args, '--json'], {
+  const line = [...(options.enter ?? []), process.execPath, offramp, ...args, '--json'];
+  const child = spawn(line[0] ?? process.execPath, line.slice(1), {
     // The channel tells the process when we are gone; a session of its own keeps a Ctrl-C meant for us from it.
     stdio: ['ignore', 'pipe', options.stderr, 'ipc'],
     detached: true,
     env: { ...withoutSettings(process.env), ...options.env },
   });
   const ended = new Promise<number | NodeJS.Signals>((resolve) => {
+    // Where there is no such command.
+    child.once('error', () => resolve(127));
     child.once('exit', (code, signal) => resolve(code ?? signal ?? 1));
   });
   const url = await listeningUrl(child, ended, args[0] ?? '');

@@ -8,6 +8,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { compiledCopy } from './support/compiled.ts';
 import { endProcesses, leftProcesses, marked } from './support/leftovers.ts';
 import {
   closingLine,
@@ -35,6 +36,12 @@ interface RunningFile {
 }
 
 const running = new Set<RunningFile>();
+
+interface RunOptions {
+  /** Folder of the compiled copy of the project. */
+  readonly compiled: string;
+  readonly timeoutSeconds: number;
+}
 
 interface Report {
   readonly file: string;
@@ -79,9 +86,10 @@ async function endRest(file: RunningFile): Promise<boolean> {
   return true;
 }
 
-async function runFile(file: string, timeoutSeconds: number): Promise<FileRun> {
+async function runFile(file: string, { compiled, timeoutSeconds }: RunOptions): Promise<FileRun> {
   const mark = randomUUID();
-  const child = spawn(process.execPath, ['--import', 'tsx', file], {
+  const program = join(compiled, file.replace(/\.ts$/, '.js'));
+  const child = spawn(process.execPath, ['--enable-source-maps', program], {
     cwd: root,
     detached: process.platform !== 'win32',
     env: marked(mark, { ...process.env, NO_COLOR: '1', ORT_DISABLE_TELEMETRY: '1', FORCE_COLOR: undefined }),
@@ -117,9 +125,9 @@ async function runFile(file: string, timeoutSeconds: number): Promise<FileRun> {
   return timedOut ? { ...end, timedOutAfterSeconds: timeoutSeconds } : end;
 }
 
-async function report(file: string, timeoutSeconds: number): Promise<Report> {
+async function report(file: string, options: RunOptions): Promise<Report> {
   const startedMs = performance.now();
-  const run = await runFile(file, timeoutSeconds);
+  const run = await runFile(file, options);
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
   const verdict = judge(readFileSync(join(root, file), 'utf8'), run);
   const mark = verdict.failed === 0 ? 'ok  ' : 'FAIL';
@@ -127,17 +135,18 @@ async function report(file: string, timeoutSeconds: number): Promise<Report> {
   print(`${mark} ${file}  ${verdict.passed} tests${skipped}  ${seconds} s`);
   if (verdict.failed > 0) {
     for (const failure of verdict.failures) print(`     ${failure}`);
-    print(`${run.output.trimEnd().replace(/^/gm, '   | ')}\n`);
+    const output = run.output.trimEnd().replaceAll(options.compiled + sep, '');
+    print(`${output.replace(/^/gm, '   | ')}\n`);
   }
   return { file, verdict };
 }
 
-async function runAll(files: readonly string[], atOnce: number, timeoutSeconds: number): Promise<Report[]> {
+async function runAll(files: readonly string[], atOnce: number, options: RunOptions): Promise<Report[]> {
   const waiting = [...files];
   const reports: Report[] = [];
   const lane = async (): Promise<void> => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-      reports.push(await report(file, timeoutSeconds));
+      reports.push(await report(file, options));
     }
   };
   await Promise.all(Array.from({ length: atOnce }, lane));
@@ -167,10 +176,8 @@ async function main(): Promise<number> {
   // End-to-end tests measure and start servers: nothing else may run beside them.
   const alone = files.filter((file) => file.startsWith('test/e2e/'));
   const together = files.filter((file) => !alone.includes(file));
-  const reports = [
-    ...(await runAll(together, filesAtOnce, timeoutSeconds)),
-    ...(await runAll(alone, 1, timeoutSeconds)),
-  ];
+  const options = { compiled: compiledCopy(root), timeoutSeconds };
+  const reports = [...(await runAll(together, filesAtOnce, options)), ...(await runAll(alone, 1, options))];
 
   const skips = reports.flatMap(({ file, verdict }) =>
     verdict.skipReasons.map((reason) => `  ${file}: ${reason}`),

@@ -22,8 +22,10 @@ export interface WarmUpBatch extends MeasuredBatch {
 interface History {
   readonly prior: LinePrior;
   readonly batches: MeasuredBatch[];
-  /** What they tell; undefined until somebody asks. */
+  /** What they told when somebody last asked after enough had changed. */
   measured: Learned | undefined;
+  /** Batches that came since. */
+  unseen: number;
 }
 
 /** What is known of the durations at one exit. */
@@ -50,6 +52,9 @@ const guessLooseness = 2;
 const warmUpLooseness = 0.5;
 /** Rows of the batch by which exits are compared. */
 const comparedRows = 8;
+/** Up to so many batches each one is worth a new fit; later ones change little, and four together are as good. */
+const fewBatches = 12;
+const batchesPerFit = 4;
 
 /**
  * Learns how long batches take, as `duration = a * rows + b` for each lane and exit, from the last 50 batches of each, of which
@@ -91,6 +96,7 @@ export class DurationModel implements Costs {
       batches,
       prior: priorAt(firsts, depth),
       measured: undefined,
+      unseen: 0,
     }));
     this.#lanes.set(lane, { exits: [...exits], histories, learned: undefined });
   }
@@ -120,9 +126,12 @@ export class DurationModel implements Costs {
     const history = known?.histories[known.exits.indexOf(exit)];
     const batch = { rows, durationMs };
     if (known === undefined || history === undefined || !isDuration(batch)) return;
-    history.measured = undefined;
     history.batches.push(batch);
     if (history.batches.length > windowBatches) history.batches.shift();
+    history.unseen++;
+    if (history.batches.length > fewBatches && history.unseen < batchesPerFit) return;
+    history.unseen = 0;
+    history.measured = undefined;
     known.learned = undefined;
   }
 

@@ -1,5 +1,6 @@
 export { Batcher, type BatcherLimits } from './batcher.ts';
 export { DurationModel, type WarmUpBatch } from './duration-model.ts';
+export { type HeapMember, IndexedHeap } from './heap.ts';
 export { LaneQueue, type OnExpired } from './lane-queue.ts';
 export {
   type BatchingBounds,

@@ -2,7 +2,8 @@ import { OfframpError } from '../../shared/errors.ts';
 import type { Choice, Plan } from '../../shared/plan/index.ts';
 import { Agent, type AgentOptions, type ClassifyOptions } from './agent.ts';
 import type { Answer } from './answer.ts';
-import type { ImageSource } from './image-source.ts';
+import { type ImageSource, sentFile } from './image-source.ts';
+import { pixelBytes } from './measured-costs.ts';
 import type { Pilot } from './pilot.ts';
 
 export interface AdaptiveAgentOptions extends Omit<AgentOptions, 'channels' | 'cut' | 'thresholds'> {
@@ -29,13 +30,23 @@ export class AdaptiveAgent {
     if (this.inFlight >= maxInFlight) {
       throw new OfframpError('BUSY', `${maxInFlight} images are already under way on this device`);
     }
-    const choice = pilot.plan(clock.now());
+    const beganMs = clock.now();
+    const choice = pilot.plan(beganMs);
+    pilot.onPlanned(clock.now() - beganMs);
     if (choice === undefined)
       throw new OfframpError('CONFIG_INVALID', 'There is no plan that this device can run');
     const { plan } = choice.prediction;
+    const imageBytes = this.#imageBytes(source);
     const answer = await this.#agentOf(plan).classify(source, options);
-    pilot.learn(answer, plan);
+    pilot.learn(answer, plan, imageBytes);
     return { ...answer, plan: { key: plan.key, predictedMs: this.#predictedMs(choice, answer) } };
+  }
+
+  /** What would be sent at cut 0, whether or not it is; while no server is there nobody knows what it takes. */
+  #imageBytes(source: ImageSource): number | undefined {
+    const { bundle, cloud } = this.#options;
+    if (cloud?.connected !== true) return undefined;
+    return sentFile(source, cloud.maxImageBytes)?.file.length ?? pixelBytes(bundle);
   }
 
   #agentOf({ key, cut, thresholds, channels }: Plan): Agent {

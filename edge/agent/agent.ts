@@ -11,7 +11,7 @@ import { cloudOrDevice } from './cloud-or-device.ts';
 import { composeAnswer, type ExitOutcome, type Stopwatch, startWatch } from './compose.ts';
 import type { Offload, OffloadResult } from './connection.ts';
 import { type DeviceOutcome, runDevice } from './device-run.ts';
-import { type ImageSource, pictureFile } from './image-source.ts';
+import { type ImageSource, sentFile } from './image-source.ts';
 import { DurationEstimate, reserveMs } from './reserve.ts';
 import { traceAnswer } from './trace-answer.ts';
 import type { CloudLink } from './uplink.ts';
@@ -158,8 +158,8 @@ export class Agent {
   }
 
   async #answerImage(source: ImageSource, watch: Stopwatch, budgetMs: number): Promise<Answer> {
-    const picture = pictureFile(source);
-    if (picture !== undefined && picture.file.length <= (this.#options.cloud?.maxImageBytes ?? 0)) {
+    const picture = sentFile(source, this.#options.cloud?.maxImageBytes);
+    if (picture !== undefined) {
       const sent = { rows: [picture.file], format: picture.format };
       const own = async () => this.#runOwn(await this.#pixels(picture, watch), watch);
       return this.#sendImage(sent, own, [this.#prepareTime.ms, this.#ownTime.ms], watch, budgetMs);

@@ -27,6 +27,8 @@ export interface DeviceOpinion {
   readonly exit: string;
   readonly label: number;
   readonly entropy: number;
+  /** What its segments took, without the wait for an inference thread, milliseconds. */
+  readonly runMs: number;
 }
 
 /** The one answer every image gets. */

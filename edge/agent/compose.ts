@@ -18,6 +18,8 @@ export interface Stopwatch {
   readonly startedAtMs: number;
   prepareMs: number;
   deviceMs: number;
+  /** Of that, inside the runs. */
+  runMs: number;
   exitMs: number;
   encodeMs: number;
   bytesSent: number;
@@ -28,7 +30,7 @@ export interface Stopwatch {
 
 export function startWatch(startedAtMs: number, trace?: TraceParent): Stopwatch {
   return {
-    ...{ startedAtMs, prepareMs: 0, deviceMs: 0, exitMs: 0, encodeMs: 0 },
+    ...{ startedAtMs, prepareMs: 0, deviceMs: 0, runMs: 0, exitMs: 0, encodeMs: 0 },
     ...{ bytesSent: 0, channelsSent: undefined, trace },
   };
 }
@@ -71,7 +73,7 @@ export function composeAnswer({ bundle, nowMs, watch, route, outcome, device, cl
     ...(cloud.depthCut === undefined
       ? { degraded: false }
       : { degraded: true, reason: 'DEPTH_CUT' as const }),
-    ...(device !== undefined && { device: opinion(bundle, device) }),
+    ...(device !== undefined && { device: opinion(bundle, device, watch) }),
     latencyMs,
     stagesMs: { ...accounted, network },
     bytesSent: cloud.bytesSent,
@@ -79,6 +81,6 @@ export function composeAnswer({ bundle, nowMs, watch, route, outcome, device, cl
   };
 }
 
-function opinion(bundle: Bundle, { exit, decision }: ExitOutcome): DeviceOpinion {
-  return { exit: bundle.exit(exit).name, label: decision.label, entropy: decision.entropy };
+function opinion(bundle: Bundle, { exit, decision }: ExitOutcome, { runMs }: Stopwatch): DeviceOpinion {
+  return { exit: bundle.exit(exit).name, label: decision.label, entropy: decision.entropy, runMs };
 }

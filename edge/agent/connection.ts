@@ -51,6 +51,8 @@ export interface ConnectionOwner {
   onEnd(error: OfframpError): void;
   /** An answer came for a request that nobody waits for any more. */
   onLate(): void;
+  /** Something other than a request, of so many bytes, was answered after so long: the hello, a ping. */
+  onRoundTrip?(bytes: number, roundTripMs: number): void;
 }
 
 export interface ConnectionLimits {
@@ -91,6 +93,7 @@ export class Connection {
   readonly #abandoned = new Set<number>();
   readonly #cancelWelcomeTimeout: () => void;
   #welcome: Welcome | undefined;
+  #hailed: { readonly bytes: number; readonly atMs: number } | undefined;
   #nextId = 1;
   #ended = false;
   #leaving = false;
@@ -111,7 +114,8 @@ export class Connection {
       this.#end();
     });
     this.#transport = dial({
-      onOpen: () => this.#transport.send(encodeHello(hello)),
+      onOpen: () => this.#hail(),
+      onRoundTrip: (bytes, roundTripMs) => this.#owner.onRoundTrip?.(bytes, roundTripMs),
       onMessage: (message) => this.#onMessage(message),
       onClose: (_code, reason) => this.#end(reason),
     });
@@ -152,6 +156,12 @@ export class Connection {
   close(): void {
     this.#transport.close(normalClosure, 'closed by the device');
     this.#end();
+  }
+
+  #hail(): void {
+    const message = encodeHello(this.#hello);
+    this.#hailed = { bytes: clientWireBytes(message.length), atMs: this.#clock.now() };
+    this.#transport.send(message);
   }
 
   #hasCredit(): boolean {
@@ -261,6 +271,9 @@ export class Connection {
     const heartbeatMs = Math.min(mostHeartbeatMs, Math.max(leastHeartbeatMs, welcome.heartbeatMs));
     this.#transport.setHeartbeat?.(heartbeatMs);
     this.#owner.onReady(welcome);
+    if (this.#hailed !== undefined) {
+      this.#owner.onRoundTrip?.(this.#hailed.bytes, this.#clock.now() - this.#hailed.atMs);
+    }
     this.#sendWaiting();
   }
 

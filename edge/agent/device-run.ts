@@ -36,9 +36,10 @@ export async function runDevice(
   let input = new Uint8Array(image);
   for (let exit = 0; ; exit++) {
     const before = clock.now();
-    const { outputs } = await runner.run(segmentKey(bundle.manifest.id, exit), input, 1);
+    const { outputs, runMicros } = await runner.run(segmentKey(bundle.manifest.id, exit), input, 1);
     const after = clock.now();
     watch.deviceMs += after - before;
+    watch.runMs += runMicros / 1000;
     const [logits, codes] = outputs;
     if (!(logits instanceof Float32Array))
       throw new OfframpError('RUNTIME_FAILED', `s${exit} gave no logits`);

@@ -49,6 +49,11 @@ export class EndpointLinkWatch {
     this.#answers++;
   }
 
+  /** Something small that is no request was answered: a hello, a ping. */
+  onRoundTrip(sentBytes: number, roundTripMs: number, nowMs: number): void {
+    this.#link.observe({ sentBytes, roundTripMs, atMs: nowMs });
+  }
+
   /** @param budgetMs what it had; absent when it ended for another reason than that. */
   onNone(underway: Underway, nowMs: number, budgetMs?: number): void {
     this.#underway.delete(underway);

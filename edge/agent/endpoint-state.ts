@@ -60,6 +60,11 @@ export class EndpointState {
     return this.#watch.figures(nowMs);
   }
 
+  /** What is no request was answered: so the way is known before the first image takes it, and while none does. */
+  onRoundTrip(bytes: number, roundTripMs: number, nowMs: number): void {
+    this.#watch.onRoundTrip(bytes, roundTripMs, nowMs);
+  }
+
   /** Why `bytes` should not be sent now though the server takes requests: they would hardly be answered in time. */
   slowness(bytes: number, budgetMs: number, nowMs: number): OfframpError | undefined {
     const chance = this.#watch.chance(bytes, budgetMs, nowMs);

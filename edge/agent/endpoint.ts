@@ -53,6 +53,10 @@ export class Endpoint {
     return this.link.connected ? this.#state.refusal(nowMs) : this.link.lastError;
   }
 
+  onRoundTrip(bytes: number, roundTripMs: number, nowMs: number): void {
+    this.#state.onRoundTrip(bytes, roundTripMs, nowMs);
+  }
+
   async infer(offload: Offload, now: () => number): Promise<OffloadResult> {
     const underway = this.#state.onSent(bytesOf(offload), now());
     try {

@@ -100,6 +100,11 @@ export class Endpoints implements CloudLink {
     return this.#endpoints[index]?.figures(this.#options.clock.now());
   }
 
+  /** To be called when something other than a request was answered, by the server at a place in `links`. */
+  onRoundTrip(index: number, bytes: number, roundTripMs: number): void {
+    this.#endpoints[index]?.onRoundTrip(bytes, roundTripMs, this.#options.clock.now());
+  }
+
   /** To be called when a connection is there, or an attempt at one has failed. */
   onLinkEvent(kind: 'connected' | 'disconnected'): void {
     for (const tell of [...this.#waiting]) tell(kind === 'connected');

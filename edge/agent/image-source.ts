@@ -19,3 +19,12 @@ export type ImageSource = Uint8Array | (() => Promise<Uint8Array>) | PictureFile
 export function pictureFile(source: ImageSource): PictureFile | undefined {
   return source instanceof Uint8Array || typeof source === 'function' ? undefined : source;
 }
+
+/**
+ * The picture file that a server takes as it is; without one the image goes as pixels.
+ * @param mostBytes what the server takes; absent: no files.
+ */
+export function sentFile(source: ImageSource, mostBytes: number | undefined): PictureFile | undefined {
+  const picture = pictureFile(source);
+  return picture !== undefined && picture.file.length <= (mostBytes ?? 0) ? picture : undefined;
+}

@@ -14,7 +14,11 @@ export {
   type OffloadResult,
 } from './connection.ts';
 export type { EndpointLink } from './endpoint.ts';
+export { EndpointState } from './endpoint-state.ts';
 export { Endpoints, type EndpointsOptions } from './endpoints.ts';
 export type { ImageSource, PictureFile } from './image-source.ts';
+export type { AnswerCosts, Way } from './measured-costs.ts';
 export { Pilot, type PilotOptions } from './pilot.ts';
+export { ProbePace, probeBudgetMs } from './probe-pace.ts';
+export { DurationEstimate, reserveMs } from './reserve.ts';
 export { type CloudLink, Uplink, type UplinkEvent, type UplinkOptions } from './uplink.ts';

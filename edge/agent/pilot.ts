@@ -2,32 +2,46 @@ import {
   type Choice,
   choosePlan,
   costsDiffer,
+  judge,
   type LinkView,
   type Objective,
   type PlanCosts,
   PlanKeeper,
-  Planner,
-  type PlannerOptions,
+  type Planner,
+  type Prediction,
 } from '../../shared/plan/index.ts';
-import type { Answer } from './answer.ts';
-import { MeasuredCosts, type MeasuredCostsOptions, type Way } from './measured-costs.ts';
+import type { BundleRun } from '../../shared/protocol/index.ts';
+import { ArrivalRate } from './arrival-rate.ts';
+import { type AnswerCosts, MeasuredCosts, type MeasuredCostsOptions, type Way } from './measured-costs.ts';
 
-export interface PilotOptions extends MeasuredCostsOptions, Pick<PlannerOptions, 'records'> {
+export interface PilotOptions extends MeasuredCostsOptions {
+  /** Of the bundle's calibration records; several pilots may share one. */
+  readonly planner: Planner;
   /** Without an accuracy floor half a point below what the calibration reached, unless accuracy itself is the aim. */
   readonly objective: Objective;
   /** The way to the best server now; `undefined` while there is none. */
   readonly link: (nowMs: number) => LinkView | undefined;
+  /** What the server has told of its batches; what was measured counts more. */
+  readonly told?: () => readonly BundleRun[];
   /** Called when another plan is followed. */
   readonly onPlan?: (choice: Choice) => void;
 }
 
-/** How often costs are looked at; looking is a few microseconds, planning anew some milliseconds. */
+/** How often costs are looked at; looking is a few microseconds, planning anew about a millisecond on a quick machine. */
 const lookEveryMs = 250;
+/** Share of the time that planning may take, where the device is so slow that it would take more. */
+const planningShare = 0.02;
 const leastChange = 0.1;
-const margin = 0.1;
-const holdMs = 2000;
+/** The costs of going from one plan to another are nothing, so that noise alone is worth waiting for. */
+const margin = 0.03;
+const holdMs = 500;
 const urgentMargin = 0.5;
 const tolerated = 0.005;
+/** How often an image tries a plan that sends more, and by how much worse that may seem. */
+const trialEveryMs = 5000;
+const trialLoss = 1.25;
+/** So much more has to be sent for a trial to tell something. */
+const trialBytes = 1.5;
 
 /** Follows the plan that serves the objective best at what images cost now. Takes the time as an argument. */
 export class Pilot {
@@ -36,23 +50,27 @@ export class Pilot {
   readonly #objective: Objective;
   readonly #keeper: PlanKeeper;
   readonly #measured: MeasuredCosts;
+  readonly #arrivals = new ArrivalRate();
   #lookedAtMs = Number.NEGATIVE_INFINITY;
+  #lookEveryMs = lookEveryMs;
+  #hasLooked = false;
   #costs: PlanCosts | undefined;
   #choice: Choice | undefined;
   #changes = 0;
+  #predictions: readonly Prediction[] = [];
+  #triedAtMs = Number.NEGATIVE_INFINITY;
   /** Whether another plan is better now, if not for long enough. */
   #isContested = false;
 
-  /** @throws OfframpError CONFIG_INVALID for records or an objective out of range. */
+  /** @throws OfframpError CONFIG_INVALID for an objective out of range. */
   constructor(options: PilotOptions) {
-    const { bundle, records } = options;
     this.#options = options;
-    this.#planner = new Planner({ manifest: bundle.manifest, records });
+    this.#planner = options.planner;
     this.#measured = new MeasuredCosts(options);
     this.#objective = withFloor(options.objective, this.#planner.calibratedAccuracy);
     this.#keeper = new PlanKeeper({ objective: this.#objective, margin, holdMs, urgentMargin });
     // The first time is the slowest by far, and checks the objective.
-    this.#planner.choose(this.#measured.costs(undefined), this.#objective);
+    this.#planner.choose(this.#measured.costs({}), this.#objective);
   }
 
   /** Share of right answers that the manifest's thresholds reach on the calibration split. */
@@ -70,19 +88,47 @@ export class Pilot {
     return this.#changes;
   }
 
-  /** The plan to follow; `undefined` where the device can run none. */
+  /** The plan to follow for an image that comes now; `undefined` where the device can run none. */
   plan(nowMs: number): Choice | undefined {
-    if (nowMs - this.#lookedAtMs < lookEveryMs) return this.#choice;
+    this.#arrivals.add(nowMs);
+    const followed = this.#follow(nowMs);
+    return this.#trial(followed, nowMs) ?? followed;
+  }
+
+  /** How long the last {@link plan} took, which does not know it itself: a slow device looks less often. */
+  onPlanned(tookMs: number): void {
+    if (this.#hasLooked) this.#lookEveryMs = Math.max(lookEveryMs, tookMs / planningShare);
+  }
+
+  /**
+   * Small messages say little of the rate, so that a plan which sends little never learns that sending more would be quick. So now
+   * and then one image follows the best plan that sends more, where that may hardly be worse.
+   */
+  #trial(followed: Choice | undefined, nowMs: number): Choice | undefined {
+    if (followed === undefined || nowMs - this.#triedAtMs < trialEveryMs) return undefined;
+    this.#triedAtMs = nowMs;
+    const tried = this.#predictions
+      .filter(({ bytes }) => bytes > trialBytes * followed.prediction.bytes)
+      .map((prediction) => ({ prediction, ...judge(prediction, this.#objective) }))
+      .filter(({ shortfall, loss }) => shortfall <= followed.shortfall && loss <= trialLoss * followed.loss);
+    return tried.sort((one, other) => one.loss - other.loss)[0];
+  }
+
+  #follow(nowMs: number): Choice | undefined {
+    this.#hasLooked = nowMs - this.#lookedAtMs >= this.#lookEveryMs;
+    if (!this.#hasLooked) return this.#choice;
     this.#lookedAtMs = nowMs;
-    const { link, onPlan } = this.#options;
+    const { link, told, onPlan } = this.#options;
     const objective = this.#objective;
-    const costs = this.#measured.costs(link(nowMs));
+    const { arriving } = this.#arrivals;
+    const costs = this.#measured.costs({ link: link(nowMs), runs: told?.(), arriving });
     // While another plan is about to take over, the time has to be looked at as well.
     const isNews = this.#costs === undefined || costsDiffer(this.#costs, costs, leastChange);
     if (isNews) this.#costs = costs;
     const before = this.#choice?.prediction.plan.key;
     if (isNews || this.#isContested) {
       const predictions = this.#planner.predict(this.#costs ?? costs, objective.deadlineMs);
+      this.#predictions = predictions;
       this.#choice = this.#keeper.keep(predictions, nowMs);
       const best = choosePlan(predictions, objective);
       this.#isContested = best?.prediction.plan.key !== this.#choice?.prediction.plan.key;
@@ -94,9 +140,12 @@ export class Pilot {
     return this.#choice;
   }
 
-  /** Learns from an answer that came by this way. */
-  learn(answer: Answer, way: Way): void {
-    this.#measured.add(answer, way);
+  /**
+   * Learns from an answer that came by this way.
+   * @param imageBytes what the image takes where it is sent as it is, see {@link MeasuredCosts.add}.
+   */
+  learn(answer: AnswerCosts, way: Way, imageBytes?: number): void {
+    this.#measured.add(answer, way, imageBytes);
   }
 }
 

@@ -28,6 +28,8 @@ export interface UplinkOptions {
   readonly backoff?: BackoffLimits;
   readonly limits?: ConnectionLimits;
   readonly onEvent?: (event: UplinkEvent) => void;
+  /** Told how long what is no request took there and back on the connection that gets the work. */
+  readonly onRoundTrip?: (bytes: number, roundTripMs: number) => void;
 }
 
 /** The cloud as the agent sees it. */
@@ -129,6 +131,9 @@ export class Uplink implements CloudLink {
       onEnd: (error) => this.#onEnd(connection, error),
       onLate: () => {
         this.#lateAnswers++;
+      },
+      onRoundTrip: (bytes, roundTripMs) => {
+        if (connection === this.#serving) this.#options.onRoundTrip?.(bytes, roundTripMs);
       },
     });
     this.#dialling = connection;

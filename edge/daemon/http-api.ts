@@ -12,6 +12,7 @@ import type { Runner } from '../../shared/runtime/index.ts';
 import { parseTraceparent } from '../../shared/trace/index.ts';
 import type { Answer, Auditor, ClassifyOptions, Endpoints, Pilot } from '../agent/index.ts';
 import { answerJson, errorWords } from './answer-json.ts';
+import type { FixedThresholds } from './fixed-thresholds.ts';
 import type { EdgeMetrics } from './metrics.ts';
 import { operations } from './operations.ts';
 import { pictureSource } from './picture-source.ts';
@@ -23,6 +24,10 @@ export interface HttpApiOptions {
   readonly agent: RunningAgent['agent'];
   /** Absent where the plan is fixed. */
   readonly pilot?: Pilot | undefined;
+  /** Absent where the calibration or the plan has its own. */
+  readonly thresholds?: FixedThresholds | undefined;
+  /** How many times as long as on this machine a run takes; absent: 1. */
+  readonly slowdown?: number | undefined;
   readonly bundle: Bundle;
   readonly runner: Runner;
   /** All servers as one; absent on a device that stands alone. */
@@ -64,6 +69,14 @@ export function httpApi(options: HttpApiOptions): FastifyInstance {
   const parseJson = app.getDefaultJsonParser('error', 'error');
   app.addContentTypeParser('application/json', { parseAs: 'string', bodyLimit: maxJsonBytes }, parseJson);
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  let isStopping = false;
+  app.addHook('preClose', async () => {
+    isStopping = true;
+  });
+  // A client that keeps its connection would hold up the stop until it is idle for long enough.
+  app.addHook('onSend', async (_request, reply) => {
+    if (isStopping) reply.header('connection', 'close');
+  });
   app.addHook('onRequest', async (request) => {
     // By the route that was found: the URL may be written in many ways.
     const refusal = request.routeOptions.url?.startsWith('/v1/') ? options.admit(request.headers) : undefined;
@@ -154,12 +167,15 @@ function budgetOf(request: FastifyRequest): number | undefined {
 
 function status(options: HttpApiOptions): unknown {
   const { agent, auditor, bundle, runner, cloud, uplinks, pilot, version } = options;
+  const { thresholds, slowdown = 1 } = options;
   const { id, version: bundleVersion, exits } = bundle.manifest;
   return {
     version,
     provider: runner.provider,
+    slowdown: slowdown === 1 ? undefined : slowdown,
     bundle: { id, version: bundleVersion, digest: bundle.digest, exits },
     inFlight: agent.inFlight,
+    thresholds,
     plan: pilot && planOf(pilot),
     audit: auditor?.status,
     cloud: cloud && {

@@ -1,7 +1,7 @@
 import type { Bundle } from '../../shared/bundle/index.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { OfframpError } from '../../shared/errors.ts';
-import { Uplink, type UplinkEvent } from '../agent/index.ts';
+import { Uplink, type UplinkOptions } from '../agent/index.ts';
 import { type CloudTlsFiles, keptFresh, readCloudTls } from './cloud-tls.ts';
 import { wsDial } from './ws-dial.ts';
 
@@ -34,7 +34,7 @@ export function makeUplink(
   config: UplinkConfig,
   url: string,
   bundle: Bundle,
-  onEvent: (event: UplinkEvent) => void,
+  listeners: Pick<UplinkOptions, 'onEvent' | 'onRoundTrip'>,
 ): Uplink {
   const { cloudToken = () => undefined, cloudTls = {}, version } = config;
   const token = keptFresh(cloudToken);
@@ -49,6 +49,6 @@ export function makeUplink(
     },
     clock: systemClock,
     random: Math.random,
-    onEvent,
+    ...listeners,
   });
 }

@@ -33,7 +33,7 @@ const answer = Type.Object(
     reason: Type.Optional(Type.String({ enum: [...errorCodes], description: 'why the cloud did not' })),
     device: Type.Optional(
       Type.Object(
-        { exit: Type.String(), label: count, entropy: share },
+        { exit: Type.String(), label: count, entropy: share, runMs: milliseconds },
         { description: 'what the device itself thought' },
       ),
     ),
@@ -104,6 +104,9 @@ const status = Type.Object(
   {
     version: Type.String(),
     provider: Type.String({ description: 'where segments really run' }),
+    slowdown: Type.Optional(
+      Type.Number({ minimum: 1, description: 'how many times as long as on this machine each run takes' }),
+    ),
     bundle: Type.Object({
       id: Type.String(),
       version: Type.String(),
@@ -111,6 +114,12 @@ const status = Type.Object(
       exits: Type.Array(Type.Object({ name: Type.String() }), { description: 'as in the manifest' }),
     }),
     inFlight: count,
+    thresholds: Type.Optional(
+      Type.Object(
+        { inUse: Type.Array(share), calibrated: Type.Array(share) },
+        { description: "of the device's exits, where they are not the calibrated ones but fixed" },
+      ),
+    ),
     plan: Type.Optional(
       Type.Object(
         {

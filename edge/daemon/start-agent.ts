@@ -3,14 +3,9 @@ import { systemClock } from '../../shared/clock.ts';
 import { OfframpError } from '../../shared/errors.ts';
 import type { ExitRecords } from '../../shared/exits/index.ts';
 import { bundleFolder } from '../../shared/host/index.ts';
-import type { Choice, Objective } from '../../shared/plan/index.ts';
-import {
-  type LoadingRunner,
-  type Runner,
-  type SegmentGraph,
-  segmentGraph,
-} from '../../shared/runtime/index.ts';
-import { InlineRunner, WorkerPool } from '../../shared/runtime/node/index.ts';
+import { type Choice, type Objective, Planner } from '../../shared/plan/index.ts';
+import type { BundleRun } from '../../shared/protocol/index.ts';
+import { type LoadingRunner, type Runner, segmentGraph } from '../../shared/runtime/index.ts';
 import type { Tracer } from '../../shared/trace/index.ts';
 import {
   AdaptiveAgent,
@@ -24,12 +19,12 @@ import {
   type UplinkEvent,
 } from '../agent/index.ts';
 import { readCloudTls } from './cloud-tls.ts';
+import { areLooser, type FixedThresholds, fixedThresholds } from './fixed-thresholds.ts';
 import { checkCloudUrl, makeUplink, type UplinkConfig } from './make-uplink.ts';
+import { checkSlowdown } from './slowed-runner.ts';
+import { type RunnerConfig, startRunner } from './start-runner.ts';
 
-/** What computes the device's segments: onnxruntime's binary for the machine, or WebAssembly, which runs on any. */
-export type EdgeRuntime = 'native' | 'wasm';
-
-export interface AgentConfig extends UplinkConfig {
+export interface AgentConfig extends UplinkConfig, RunnerConfig {
   readonly bundleFolder: string;
   /** `ws:` or `wss:` addresses of servers that do the same; none on a device that stands alone. */
   readonly cloudUrls?: readonly string[];
@@ -37,17 +32,17 @@ export interface AgentConfig extends UplinkConfig {
   readonly cut?: number | undefined;
   /** Channels of the codes to send, one of the rates of the cut; absent: all. */
   readonly channels?: number | undefined;
-  /** Chooses cut, thresholds and rate while running, in place of `cut` and `channels`. */
+  /**
+   * Of the device's exits, in place of the calibrated ones: one for each, or one for all. Where any is looser than the calibrated one,
+   * nothing is audited unless `allowedDisagreement` says what to hold it to.
+   */
+  readonly thresholds?: readonly number[] | undefined;
+  /** Chooses cut, thresholds and rate while running, in place of `cut`, `thresholds` and `channels`. */
   readonly objective?: Objective | undefined;
   /** At the server, 1 is served first; absent: its default. */
   readonly priority?: number | undefined;
   readonly budgetMs: number;
   readonly maxInFlight: number;
-  /** Inference threads; with 0 segments run in this one. `auto`: that, where each takes less than a millisecond, else one thread. */
-  readonly workers: number | 'auto';
-  readonly threadsPerWorker: number;
-  /** Absent: native. */
-  readonly runtime?: EdgeRuntime | undefined;
   /** Share of the device's own answers that the cloud is asked about as well; none when absent. */
   readonly auditShare?: number;
   /** Share of them in which the cloud may disagree; by the bundle's calibration when absent. */
@@ -65,6 +60,8 @@ export interface RunningAgent {
   readonly pilot: Pilot | undefined;
   readonly bundle: Bundle;
   readonly cut: number;
+  /** Those that somebody chose; absent where the calibration or the plan does. */
+  readonly thresholds: FixedThresholds | undefined;
   /** All servers as one; absent on a device that stands alone. */
   readonly cloud: Endpoints | undefined;
   /** Absent where nothing is audited. */
@@ -73,9 +70,6 @@ export interface RunningAgent {
   readonly runner: Runner;
   stop(): Promise<void>;
 }
-
-/** What may hold up sockets and timers; the way to a thread and back takes a tenth of it. */
-const longestInlineMicros = 1000;
 
 /**
  * Starts an agent on this machine: bundle, inference threads and, when there is one, the connection to the cloud. Does not
@@ -86,17 +80,19 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
   for (const url of cloudUrls) checkCloudUrl(url);
   if (cloudUrls.length === 0) readCloudTls(cloudTls, undefined);
   for (const url of cloudUrls) readCloudTls(cloudTls, url);
+  checkSlowdown(config.slowdown ?? 1);
   const readFile = bundleFolder(config.bundleFolder);
   const cut = await chooseCut(config, readFile);
   // At cut 0 too: the first segment answers when the cloud does not.
   const segments = Array.from({ length: Math.max(1, cut) }, (_, index) => index);
   const bundle = await openBundle(readFile, { segments });
+  const thresholds = thresholdsOf(config, bundle, cut);
   const records = config.objective === undefined ? undefined : await bundle.records('calibration');
   const graphs = segments.map((index) => segmentGraph(bundle, index));
-  const runner = await startRunner(config, graphs);
+  const runner = await startRunner(config, graphs, config.maxInFlight);
   let running: RunningAgent | undefined;
   try {
-    running = assemble(config, { bundle, runner, cut, records });
+    running = assemble(config, { bundle, runner, cut, thresholds, records });
     if (cut === 0 && running.agent instanceof Agent) await running.agent.warmUp();
     return running;
   } catch (thrown) {
@@ -106,39 +102,30 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
   }
 }
 
-async function startRunner(config: AgentConfig, graphs: readonly SegmentGraph[]): Promise<LoadingRunner> {
-  const { workers, threadsPerWorker, maxInFlight: maxQueuedRuns, runtime } = config;
-  const providers = [runtime === 'wasm' ? 'wasm' : 'cpu'] as const;
-  if (workers === 0 || workers === 'auto') {
-    const runner = await InlineRunner.start({ graphs, providers, threads: threadsPerWorker, maxQueuedRuns });
-    const longestMicros = Math.max(...runner.warmRuns.map(({ runMicros }) => runMicros));
-    if (workers === 0 || longestMicros <= longestInlineMicros) return runner;
-    await runner.close();
-  }
-  const threads = workers === 'auto' ? 1 : workers;
-  const options = { graphs, providers, workers: threads, threadsPerWorker, maxQueuedRuns };
-  return WorkerPool.start({ ...options, warmUpRows: [1] });
-}
-
 interface AgentParts {
   readonly bundle: Bundle;
   readonly runner: LoadingRunner;
   readonly cut: number;
+  readonly thresholds: FixedThresholds | undefined;
   /** Of the calibration split; where plans are chosen while running. */
   readonly records: ExitRecords | undefined;
 }
 
-function assemble(config: AgentConfig, { bundle, runner, cut, records }: AgentParts): RunningAgent {
+function assemble(config: AgentConfig, parts: AgentParts): RunningAgent {
+  const { bundle, runner, cut, thresholds, records } = parts;
   const { cloudUrls = [] } = config;
   let cloud: Endpoints | undefined;
   const onEvent = (url: string) => (event: UplinkEvent) => {
     config.onEvent(event, url);
     if (event.kind !== 'goaway') cloud?.onLinkEvent(event.kind);
   };
-  const uplinks = cloudUrls.map((url) => ({ url, uplink: makeUplink(config, url, bundle, onEvent(url)) }));
+  const uplinks = cloudUrls.map((url, index) => {
+    const onRoundTrip = (bytes: number, ms: number) => cloud?.onRoundTrip(index, bytes, ms);
+    return { url, uplink: makeUplink(config, url, bundle, { onEvent: onEvent(url), onRoundTrip }) };
+  });
   const links = uplinks.map(({ uplink }) => uplink);
   if (links.length > 0) cloud = new Endpoints({ links, clock: systemClock, random: Math.random });
-  const auditor = cloud === undefined ? undefined : makeAuditor(config, bundle);
+  const auditor = cloud === undefined ? undefined : makeAuditor(config, parts);
   const options = {
     bundle,
     runner,
@@ -150,10 +137,15 @@ function assemble(config: AgentConfig, { bundle, runner, cut, records }: AgentPa
     maxInFlight: config.maxInFlight,
     ...(config.tracer !== undefined && { tracer: config.tracer }),
   };
-  const pilot = records === undefined ? undefined : makePilot(config, { bundle, runner, records, cloud });
+  const pilot =
+    records === undefined ? undefined : makePilot(config, { bundle, runner, records, cloud, uplinks });
   const agent =
     pilot === undefined
-      ? new Agent({ ...options, cut, ...(config.channels !== undefined && { channels: config.channels }) })
+      ? new Agent({
+          ...{ ...options, cut },
+          ...(config.channels !== undefined && { channels: config.channels }),
+          ...(thresholds !== undefined && { thresholds: thresholds.inUse }),
+        })
       : new AdaptiveAgent({ ...options, pilot });
   // Not before: an agent that cannot be made must not leave a connection behind.
   for (const { uplink } of uplinks) uplink.start();
@@ -162,6 +154,7 @@ function assemble(config: AgentConfig, { bundle, runner, cut, records }: AgentPa
     pilot,
     bundle,
     cut,
+    thresholds,
     cloud,
     uplinks,
     auditor,
@@ -176,26 +169,54 @@ function assemble(config: AgentConfig, { bundle, runner, cut, records }: AgentPa
 interface PilotParts extends Pick<AgentParts, 'bundle' | 'runner'> {
   readonly records: ExitRecords;
   readonly cloud: Endpoints | undefined;
+  readonly uplinks: RunningAgent['uplinks'];
 }
 
-function makePilot(config: AgentConfig, { bundle, runner, records, cloud }: PilotParts): Pilot | undefined {
+/** What the first server that is connected says of this very bundle's batches. */
+function toldRuns(bundle: Bundle, uplinks: RunningAgent['uplinks']): readonly BundleRun[] {
+  for (const { uplink } of uplinks) {
+    const served = uplink.welcome?.bundles.find(({ digest }) => digest === bundle.digest);
+    if (served?.runs !== undefined) return served.runs;
+  }
+  return [];
+}
+
+function makePilot(
+  config: AgentConfig,
+  { bundle, runner, records, cloud, uplinks }: PilotParts,
+): Pilot | undefined {
   const { objective, onPlan, budgetMs: deadlineMs } = config;
   if (objective === undefined) return undefined;
   return new Pilot({
-    ...{ bundle, records, objective: { deadlineMs, ...objective } },
+    ...{ bundle, parallel: runner.parallel, objective: { deadlineMs, ...objective } },
+    planner: new Planner({ manifest: bundle.manifest, records }),
     segmentMs: runner.warmRuns.map(({ runMicros }) => runMicros / 1000),
+    told: () => toldRuns(bundle, uplinks),
     link: (nowMs) => cloud?.quickestLink(nowMs),
     ...(onPlan !== undefined && { onPlan }),
   });
 }
 
-function makeAuditor(config: AgentConfig, { manifest }: Bundle): Auditor | undefined {
+function makeAuditor(config: AgentConfig, { bundle, thresholds }: AgentParts): Auditor | undefined {
   const { auditShare: share = 0, allowedDisagreement: allowed, onDrift } = config;
   if (share === 0) return undefined;
+  // The calibration promises nothing of thresholds that are looser than its own: there is nothing to hold them to.
+  if (allowed === undefined && thresholds !== undefined && areLooser(thresholds)) return undefined;
   return new Auditor({
-    ...{ share, random: Math.random, allowedDisagreement: allowed ?? allowedDisagreement(manifest) },
+    ...{ share, random: Math.random, allowedDisagreement: allowed ?? allowedDisagreement(bundle.manifest) },
     ...(onDrift !== undefined && { onDrift }),
   });
+}
+
+/** Where plans change they bring thresholds of their own. */
+function thresholdsOf(
+  { objective, thresholds }: AgentConfig,
+  { manifest }: Bundle,
+  cut: number,
+): FixedThresholds | undefined {
+  return objective === undefined && thresholds !== undefined
+    ? fixedThresholds(manifest, cut, thresholds)
+    : undefined;
 }
 
 async function chooseCut(

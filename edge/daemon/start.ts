@@ -6,7 +6,7 @@ import type { Drift, UplinkEvent } from '../agent/index.ts';
 import { httpApi } from './http-api.ts';
 import { admissionOf, type ListeningPlace, listen } from './listening.ts';
 import { EdgeMetrics } from './metrics.ts';
-import { type AgentConfig, startAgent } from './start-agent.ts';
+import { type AgentConfig, type RunningAgent, startAgent } from './start-agent.ts';
 import { startWatch } from './start-watch.ts';
 import type { WatchConfig } from './watch-folder.ts';
 
@@ -54,12 +54,14 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
   });
   const app = httpApi({
     ...{ agent, auditor, bundle, runner, cloud, uplinks, pilot: running.pilot },
+    ...{ thresholds: running.thresholds, slowdown: config.slowdown },
     ...{ metrics, admit, resize, version, logger },
   });
   try {
     const url = await listen(app, config);
     const { maxInFlight, watch } = config;
     const watching = watch && (await startWatch(watch, running, { maxInFlight, resize, metrics, logger }));
+    sayTrial(config, running);
     logger.info(
       {
         ...{ bundle: bundle.manifest.id, digest: bundle.digest },
@@ -81,6 +83,21 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
     await running.stop();
     throw thrown;
   }
+}
+
+/** What is not as it would be in earnest. */
+function sayTrial(
+  { logger, auditShare = 0, slowdown = 1 }: EdgeConfig,
+  { auditor, cloud, thresholds }: RunningAgent,
+): void {
+  if (slowdown !== 1) logger.warn({ slowdown }, 'every run of a segment takes longer than it would here');
+  if (thresholds === undefined) return;
+  const { inUse, calibrated } = thresholds;
+  logger.warn({ thresholds: inUse, calibrated }, 'thresholds are fixed, and not those of the calibration');
+  if (cloud === undefined || auditor !== undefined || auditShare === 0) return;
+  logger.warn(
+    'nothing is audited: the thresholds are looser than the calibrated ones, which promise nothing of them',
+  );
 }
 
 /** A limit that is written down and does not hold would be worse than none. */

@@ -15,6 +15,9 @@ export interface DialOptions {
   readonly tls?: () => CloudTls;
 }
 
+/** A WebSocket ping without payload, masked (RFC 6455 section 5.2). */
+const pingBytes = 6;
+
 /** Connects with `ws`; a server that stops answering pings is dropped after two heartbeats. */
 export function wsDial({ url, heartbeatMs, connectTimeoutMs, maxMessageBytes, tls }: DialOptions): Dial {
   return (events) => {
@@ -25,7 +28,7 @@ export function wsDial({ url, heartbeatMs, connectTimeoutMs, maxMessageBytes, tl
       minVersion: 'TLSv1.2',
       ...tls?.(),
     });
-    const { setPace } = keepHeartbeat(socket, heartbeatMs);
+    const { setPace } = keepHeartbeat(socket, heartbeatMs, (ms) => events.onRoundTrip?.(pingBytes, ms));
     socket.on('open', () => events.onOpen());
     socket.on('message', (data, isBinary) => {
       // With ws's default binaryType a message is one Buffer.

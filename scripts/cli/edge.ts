@@ -4,7 +4,9 @@ import type { EdgeCommandOptions } from '../commands/edge.ts';
 import { ConfiguredCommand } from '../config/index.ts';
 import {
   channels,
+  factor,
   logLevelOption,
+  NumbersOption,
   port,
   RepeatableOption,
   resizeOption,
@@ -48,6 +50,13 @@ export function defineEdge(): ConfiguredCommand {
       wholeNumber(0, 64),
     )
     .option('--rate <channels>', 'channels of the codes to send, one of the rates of the cut', channels)
+    .addOption(
+      new NumbersOption(
+        '--threshold <level>',
+        "thresholds of the device's exits in place of the calibrated ones, 0 lets nothing leave; one for all, or one for each, repeated or with commas",
+        share,
+      ),
+    )
     .option(
       '--priority <level>',
       "at the server, 1 is served first (default: the server's)",
@@ -69,6 +78,12 @@ export function defineEdge(): ConfiguredCommand {
     )
     .option('--threads <number>', 'threads inside each', wholeNumber(1, 256), 1)
     .option(
+      '--slowdown <factor>',
+      'for trials: each run of a segment takes so many times as long, as on a smaller device',
+      factor,
+      1,
+    )
+    .option(
       '--max-in-flight <number>',
       'images under way before more are refused',
       wholeNumber(1, 65_536),
@@ -80,7 +95,7 @@ export function defineEdge(): ConfiguredCommand {
         'choose cut, thresholds and rate while running, for the least of this, or the most accuracy',
       )
         .choices(aims)
-        .conflicts(['cut', 'rate']),
+        .conflicts(['cut', 'rate', 'threshold']),
     )
     .option(
       '--accuracy-floor <share>',

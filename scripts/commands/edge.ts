@@ -20,12 +20,15 @@ export interface EdgeCommandOptions extends CloudTlsSettings, TracingSettings, W
   readonly cut?: number;
   /** Channels of the codes to send. */
   readonly rate?: number;
+  /** Of the device's exits. */
+  readonly threshold?: readonly number[];
   readonly priority?: number;
   readonly budgetMs: number;
   readonly resize: ResizeMode;
   readonly runtime: EdgeRuntime;
   readonly workers: number | 'auto';
   readonly threads: number;
+  readonly slowdown: number;
   readonly maxInFlight: number;
   readonly objective?: Aim;
   readonly accuracyFloor?: number;
@@ -53,12 +56,14 @@ export async function edgeCommand(options: EdgeCommandOptions): Promise<void> {
     cloudTls: cloudTlsFilesOf(options),
     cut: options.cut,
     channels: options.rate,
+    thresholds: options.threshold,
     priority: options.priority,
     budgetMs: options.budgetMs,
     resize: options.resize,
     runtime: options.runtime,
     workers: options.workers,
     threadsPerWorker: options.threads,
+    slowdown: options.slowdown,
     maxInFlight: options.maxInFlight,
     objective: objectiveOf(options),
     auditShare: options.auditShare,

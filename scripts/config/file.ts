@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { Option } from 'commander';
 import { OfframpError, reasonOf } from '../../shared/errors.ts';
-import { RepeatableOption } from '../options.ts';
+import { NumbersOption, RepeatableOption } from '../options.ts';
 import { nearest } from './nearest.ts';
 import { isSwitch } from './variables.ts';
 
@@ -100,7 +100,20 @@ function checked(option: Option, value: unknown, where: string): unknown {
     if (Array.isArray(list) && list.length > 0 && list.every(isFilled)) return list;
     throw mismatch(where, value, 'a string or a list of strings, at least one and none empty');
   }
+  if (option instanceof NumbersOption) return numbers(option, value, where);
   return single(option, value, where);
+}
+
+function numbers(option: NumbersOption, value: unknown, where: string): unknown {
+  const list = Array.isArray(value) ? value : [value];
+  if (list.length === 0 || !list.every((one) => typeof one === 'number')) {
+    throw mismatch(where, value, 'a number or a list of numbers, without quotes');
+  }
+  try {
+    return option.parseArg?.<unknown>(list.join(','), undefined);
+  } catch (thrown) {
+    throw mismatch(where, value, expectedBy(option, thrown));
+  }
 }
 
 /** A value is right when the flag's parser, given the value's text, makes that type of it. */

@@ -7,10 +7,18 @@ export interface Heartbeat {
   readonly setPace: (heartbeatMs: number) => void;
 }
 
-/** Pings the peer of an open socket every `heartbeatMs` and drops it when a whole one passes without a sign of life. */
-export function keepHeartbeat(socket: WebSocket, heartbeatMs: number): Heartbeat {
+/**
+ * Pings the peer of an open socket every `heartbeatMs` and drops it when a whole one passes without a sign of life.
+ * @param onRoundTrip told how long a ping and its pong took.
+ */
+export function keepHeartbeat(
+  socket: WebSocket,
+  heartbeatMs: number,
+  onRoundTrip: (roundTripMs: number) => void = () => {},
+): Heartbeat {
   let heard = true;
   let isClosed = false;
+  let pingedAtMs: number | undefined;
   const hear = () => {
     heard = true;
   };
@@ -21,10 +29,16 @@ export function keepHeartbeat(socket: WebSocket, heartbeatMs: number): Heartbeat
       return;
     }
     heard = false;
+    pingedAtMs = performance.now();
     socket.ping();
   };
   let timer = setInterval(beat, heartbeatMs);
-  socket.on('pong', hear);
+  socket.on('pong', () => {
+    hear();
+    // A pong that nobody asked for tells nothing.
+    if (pingedAtMs !== undefined) onRoundTrip(performance.now() - pingedAtMs);
+    pingedAtMs = undefined;
+  });
   socket.on('message', hear);
   socket.once('close', () => {
     isClosed = true;

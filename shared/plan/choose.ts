@@ -94,7 +94,7 @@ function lossOf(prediction: Prediction, { aim, latency = 'mean', deadlineMs }: O
       return prediction.cloudMs;
     case 'latency':
       if (latency === 'mean') {
-        return deadlineMs === undefined ? prediction.latency.meanMs : prediction.answeredMeanMs;
+        return deadlineMs === undefined ? prediction.meanMs : prediction.answeredMeanMs;
       }
       return prediction.latency[`${latency}Ms`];
   }

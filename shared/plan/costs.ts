@@ -1,3 +1,4 @@
+import type { ArrivingImages } from './device-queue.ts';
 import type { Timing } from './distribution.ts';
 import type { LinkView } from './link-estimate.ts';
 
@@ -15,6 +16,10 @@ export interface DeviceCosts {
   readonly prepareMs?: Timing;
   /** From codes to a stream of all channels, by cut from 1 on; fewer channels take proportionally less. */
   readonly encodeMs?: readonly Timing[];
+  /** Absent: images come one after the other, each when the one before has its answer. */
+  readonly arriving?: ArrivingImages;
+  /** Images that the device computes at the same time. Default: 1. */
+  readonly parallel?: number;
 }
 
 /** `perRowMs * rows + fixedMs` for a batch that comes in at `cut` and of which no row goes deeper than `exit`. */
@@ -80,12 +85,24 @@ function figuresOf({ device, cloud, image, streams = [], frameBytes = 0 }: PlanC
   const sizes = ({ meanBytes, p95Bytes = meanBytes }: Sizes) => [meanBytes, p95Bytes];
   const optional = [device.prepareMs, cloud?.decodeMs].flatMap((one) => (one ? timing(one) : [-1]));
   const own = [...device.exitMs, ...(device.encodeMs ?? [])].flatMap(timing);
+  const { imagesPerSecond = 0, gapVariation = 0 } = device.arriving ?? {};
+  // Counted in full steps: a plan hardly depends on how even the gaps are.
+  const load = [imagesPerSecond, Math.round(4 * gapVariation), device.parallel ?? 1];
   const sent = [...(image ? sizes(image) : [-1]), ...streams.flatMap(sizes), frameBytes];
-  if (cloud === undefined) return [...optional, ...own, ...sent];
+  if (cloud === undefined) return [...optional, ...own, ...load, ...sent];
   const link = comparedBytes.flatMap((bytes) => {
     const { ms } = cloud.link.predictMs(bytes);
     return [ms[ms.length >> 1] ?? 0, ms.at(-4) ?? 0];
   });
   const lines = cloud.lines.flatMap(({ perRowMs, fixedMs }) => [perRowMs, fixedMs]);
-  return [...optional, ...own, ...sent, ...link, ...lines, ...timing(cloud.queueMs), cloud.batchRows];
+  return [
+    ...optional,
+    ...own,
+    ...load,
+    ...sent,
+    ...link,
+    ...lines,
+    ...timing(cloud.queueMs),
+    cloud.batchRows,
+  ];
 }

@@ -42,6 +42,8 @@ const strataWeights = strataEnds.map((end, index) => end - (strataEnds[index - 1
 const strataLevels = strataEnds.map((end, index) => end - (strataWeights[index] ?? 0) / 2);
 /** Of the standard normal distribution. */
 const normalP95 = 1.6448536269514722;
+/** Of the larger standard deviation. */
+const negligible = 0.1;
 /** Shares are sums that rounding may leave a little short. */
 const rounding = 1e-12;
 const normalLevels = strataLevels.map(normalQuantile);
@@ -68,11 +70,14 @@ export function later({ ms, weights }: Distribution, byMs: number): Distribution
   return { ms: ms.map((value) => value + byMs), weights };
 }
 
-/** The sum of two durations that know nothing of each other. Keeps the mean exactly; at most 30 points. */
+/**
+ * The sum of two durations that know nothing of each other. Keeps the mean exactly; at most 30 points. One that hardly varies
+ * beside the other counts with its mean: that is off by half a percent of a standard deviation, and spares sorting 900 points.
+ */
 export function sum(one: Distribution, other: Distribution): Distribution {
-  const [only = 0] = one.ms;
-  if (one.ms.length === 1) return later(other, only);
-  if (other.ms.length === 1) return sum(other, one);
+  const [oneDeviation, otherDeviation] = [deviationOf(one), deviationOf(other)];
+  if (oneDeviation <= negligible * otherDeviation) return later(other, meanOf(one));
+  if (otherDeviation <= negligible * oneDeviation) return later(one, meanOf(other));
   const points = new Points(one.ms.length * other.ms.length);
   one.ms.forEach((ms, at) => {
     const weight = one.weights[at] ?? 0;
@@ -95,12 +100,43 @@ export function mixture(parts: readonly Part[]): Distribution {
 }
 
 export function meanOf({ ms, weights }: Distribution): number {
-  return ms.reduce((total, value, at) => total + value * (weights[at] ?? 0), 0);
+  let total = 0;
+  for (let at = 0; at < ms.length; at++) total += (ms[at] ?? 0) * (weights[at] ?? 0);
+  return total;
+}
+
+function deviationOf(distribution: Distribution): number {
+  const { ms, weights } = distribution;
+  const mean = meanOf(distribution);
+  let variance = 0;
+  for (let at = 0; at < ms.length; at++) variance += (weights[at] ?? 0) * ((ms[at] ?? 0) - mean) ** 2;
+  return Math.sqrt(variance);
 }
 
 /** The mean of the shorter of the duration and `limitMs`. */
-export function cappedMean({ ms, weights }: Distribution, limitMs: number): number {
-  return ms.reduce((total, value, at) => total + Math.min(value, limitMs) * (weights[at] ?? 0), 0);
+function cappedMean({ ms, weights }: Distribution, limitMs: number): number {
+  let total = 0;
+  for (let at = 0; at < ms.length; at++) total += Math.min(ms[at] ?? 0, limitMs) * (weights[at] ?? 0);
+  return total;
+}
+
+/** The mean of the shorter of `limitMs` and the sum of two durations; `first` should be the one of fewer points. */
+export function cappedMeanAfter(first: Distribution, then: Distribution, limitMs: number): number {
+  let total = 0;
+  for (let at = 0; at < first.ms.length; at++) {
+    const [ms, weight] = [first.ms[at] ?? 0, first.weights[at] ?? 0];
+    total += weight * (ms >= limitMs ? limitMs : ms + cappedMean(then, limitMs - ms));
+  }
+  return total;
+}
+
+/** How likely the sum of two durations is to be over after `limitMs`, 0 to 1; `first` should be the one of fewer points. */
+export function shareWithinAfter(first: Distribution, then: Distribution, limitMs: number): number {
+  let total = 0;
+  for (let at = 0; at < first.ms.length; at++) {
+    total += (first.weights[at] ?? 0) * shareWithin(then, limitMs - (first.ms[at] ?? 0));
+  }
+  return total;
 }
 
 /** How likely it is to be over after `limitMs`, 0 to 1. Straight between the points. */

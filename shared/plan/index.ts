@@ -9,6 +9,7 @@ export {
   type Sizes,
   type StreamSizes,
 } from './costs.ts';
+export type { ArrivingImages } from './device-queue.ts';
 export { constant, type Distribution, fromTiming, type LatencyFigures, type Timing } from './distribution.ts';
 export { PlanKeeper, type PlanKeeperOptions } from './keeper.ts';
 export {

@@ -1,5 +1,18 @@
 import type { CloudCosts, PlanCosts } from './costs.ts';
-import { cappedMean, figuresOf, type LatencyFigures, shareWithin } from './distribution.ts';
+import { deviceWait, type Service } from './device-queue.ts';
+import {
+  cappedMeanAfter,
+  constant,
+  type Distribution,
+  figuresOf,
+  fromTiming,
+  type LatencyFigures,
+  meanOf,
+  shareWithin,
+  shareWithinAfter,
+  sum,
+  type Timing,
+} from './distribution.ts';
 import type { Plan, PlannedManifest } from './plan.ts';
 import type { Replay } from './replay.ts';
 import { batchMs, cloudWay, deviceLegs, type Leg, type StageMeans, type Way } from './ways.ts';
@@ -19,7 +32,9 @@ export interface Prediction {
   readonly plan: Plan;
   /** Of all answers, however late. */
   readonly latency: LatencyFigures;
-  /** Means that add up to `latency.meanMs`. */
+  /** The mean of that, which is cheaper to ask for. */
+  readonly meanMs: number;
+  /** Means that add up to `meanMs`. */
   readonly stagesMs: StageMeans;
   /** Share of images that are not answered by the deadline as planned; 0 without a deadline. */
   readonly lateShare: number;
@@ -48,6 +63,8 @@ export class Predictor {
   readonly #deadlineMs: number;
   readonly #device: readonly Leg[];
   readonly #ways = new Map<string, Way>();
+  /** What the device computes for an image that comes as far as each exit. */
+  #services: readonly Service[] | undefined;
   /** How likely each leg is to be in time. */
   readonly #inTime = new Map<Leg, number>();
 
@@ -64,37 +81,35 @@ export class Predictor {
     const { cloud } = this.#costs;
     if (plan.cut > this.#device.length || (!isEdgeOnly && cloud === undefined)) return undefined;
     const way = isEdgeOnly || cloud === undefined ? undefined : this.#way(plan, cloud);
-    const exits = this.#exits(plan, replayed, way);
-    const parts = exits.map(({ share, leg }) => ({ share, distribution: leg.distribution }));
-    const total = (of: (part: Part) => number) => exits.reduce((sum, part) => sum + part.share * of(part), 0);
+    const wait = this.#deviceWait(plan, replayed);
+    const parts = this.#parts(plan, replayed, way);
+    const total = (of: (part: Part) => number) => parts.reduce((sum, part) => sum + part.share * of(part), 0);
     const stage = (name: keyof StageMeans) => total(({ leg }) => leg.stagesMs[name]);
+    const waitMs = meanOf(wait);
+    const [prepare, device, encode] = [stage('prepare'), stage('device'), stage('encode')];
     const stagesMs = {
-      ...{ prepare: stage('prepare'), device: stage('device'), encode: stage('encode') },
+      ...{ prepare, device: device + waitMs, encode },
       ...{ network: stage('network'), cloudQueue: stage('cloudQueue'), cloudRun: stage('cloudRun') },
     };
     const sent = total(({ where }) => (where === 'cloud' ? 1 : 0));
-    const lateShare = total(({ leg }) => 1 - this.#shareInTime(leg));
-    const own = plan.cut === 0 ? lateShare * (this.#device[0]?.latency.meanMs ?? 0) : 0;
-    return {
+    const late = parts.map(({ leg }) => 1 - this.#shareInTime(leg, wait));
+    const lateShare = parts.reduce((sum, { share }, at) => sum + share * (late[at] ?? 0), 0);
+    const own = plan.cut === 0 ? lateShare * (this.#device[0]?.meanMs ?? 0) : 0;
+    return new PlanPrediction(parts, wait, {
       plan,
-      latency: figuresOf(parts),
+      meanMs: total(({ leg }) => leg.meanMs) + waitMs,
       stagesMs,
       lateShare,
-      answeredMeanMs: total(({ leg }) => cappedMean(leg.distribution, this.#deadlineMs)),
-      ...this.#accuracies(plan, replayed, exits),
+      answeredMeanMs: total(({ leg }) => cappedMeanAfter(wait, leg.distribution, this.#deadlineMs)),
+      ...this.#accuracies(plan, replayed, parts, late),
       deviceShare: 1 - sent,
       bytes: sent * (way?.bytes ?? 0),
-      deviceMs: stagesMs.prepare + stagesMs.device + stagesMs.encode + own,
+      deviceMs: prepare + device + encode + own,
       cloudMs: cloud === undefined || way === undefined ? 0 : this.#cloudMs(plan, replayed, cloud),
-      exits: exits.map(({ leg, right: _right, deviceRight: _deviceRight, ...part }) => ({
-        ...part,
-        latency: leg.latency,
-        stagesMs: leg.stagesMs,
-      })),
-    };
+    });
   }
 
-  #exits({ cut }: Plan, { images, counts, right, deviceRight }: Replay, way: Way | undefined): Part[] {
+  #parts({ cut }: Plan, { images, counts, right, deviceRight }: Replay, way: Way | undefined): Part[] {
     const parts: Part[] = [];
     counts.forEach((count, exit) => {
       const leg = exit < cut ? this.#device[exit] : way?.legs[exit];
@@ -106,18 +121,32 @@ export class Predictor {
     return parts;
   }
 
-  #accuracies(plan: Plan, { doubtSent }: Replay, exits: readonly Part[]) {
+  /** How long an image waits for the device under a plan, by what it computes for all of them. */
+  #deviceWait({ cut }: Plan, { images, counts }: Replay): Distribution {
+    const { arriving, parallel = 1 } = this.#costs.device;
+    if (arriving === undefined || cut === 0) return constant(0);
+    this.#services ??= this.#costs.device.exitMs.map(serviceOf);
+    let [meanMs, meanSquareMs] = [0, 0];
+    counts.forEach((count, exit) => {
+      const service = this.#services?.[Math.min(exit, cut - 1)];
+      meanMs += (count / images) * (service?.meanMs ?? 0);
+      meanSquareMs += (count / images) * (service?.meanSquareMs ?? 0);
+    });
+    return deviceWait(arriving, { meanMs, meanSquareMs }, parallel);
+  }
+
+  #accuracies(plan: Plan, { doubtSent }: Replay, parts: readonly Part[], late: readonly number[]) {
     const lost = lostAtRate(this.#manifest, plan) * doubtSent;
-    const sentRight = exits.reduce((sum, { where, right }) => sum + (where === 'cloud' ? right : 0), 0);
+    const sentRight = parts.reduce((sum, { where, right }) => sum + (where === 'cloud' ? right : 0), 0);
     const kept = sentRight > 0 ? Math.max(0, 1 - lost / sentRight) : 1;
     let [accuracy, accuracyInTime] = [0, 0];
-    for (const { where, leg, right, deviceRight } of exits) {
+    parts.forEach(({ where, right, deviceRight }, at) => {
       const reached = where === 'cloud' ? right * kept : right;
       // An answer of the device is its answer, in time or not.
-      const inTime = where === 'cloud' ? this.#shareInTime(leg) : 1;
+      const tooLate = where === 'cloud' ? (late[at] ?? 0) : 0;
       accuracy += reached;
-      accuracyInTime += reached * inTime + deviceRight * (1 - inTime);
-    }
+      accuracyInTime += reached * (1 - tooLate) + deviceRight * tooLate;
+    });
     return { accuracy, accuracyInTime };
   }
 
@@ -151,14 +180,73 @@ export class Predictor {
     return way;
   }
 
-  #shareInTime(leg: Leg): number {
+  #shareInTime(leg: Leg, wait: Distribution): number {
     if (this.#deadlineMs === Number.POSITIVE_INFINITY) return 1;
+    if (wait.ms.length > 1) return shareWithinAfter(wait, leg.distribution, this.#deadlineMs);
     const known = this.#inTime.get(leg);
     if (known !== undefined) return known;
     const share = shareWithin(leg.distribution, this.#deadlineMs);
     this.#inTime.set(leg, share);
     return share;
   }
+}
+
+/** A prediction whose percentiles are worked out when somebody asks: of dozens of plans one is followed. */
+class PlanPrediction implements Prediction {
+  readonly plan: Plan;
+  readonly meanMs: number;
+  readonly stagesMs: StageMeans;
+  readonly lateShare: number;
+  readonly answeredMeanMs: number;
+  readonly accuracy: number;
+  readonly accuracyInTime: number;
+  readonly deviceShare: number;
+  readonly bytes: number;
+  readonly deviceMs: number;
+  readonly cloudMs: number;
+  readonly #parts: readonly Part[];
+  readonly #wait: Distribution;
+  #latency: LatencyFigures | undefined;
+  #exits: readonly ExitPrediction[] | undefined;
+
+  constructor(parts: readonly Part[], wait: Distribution, figures: Omit<Prediction, 'latency' | 'exits'>) {
+    this.#parts = parts;
+    this.#wait = wait;
+    this.plan = figures.plan;
+    this.meanMs = figures.meanMs;
+    this.stagesMs = figures.stagesMs;
+    this.lateShare = figures.lateShare;
+    this.answeredMeanMs = figures.answeredMeanMs;
+    this.accuracy = figures.accuracy;
+    this.accuracyInTime = figures.accuracyInTime;
+    this.deviceShare = figures.deviceShare;
+    this.bytes = figures.bytes;
+    this.deviceMs = figures.deviceMs;
+    this.cloudMs = figures.cloudMs;
+  }
+
+  get latency(): LatencyFigures {
+    this.#latency ??= figuresOf(
+      this.#parts.map(({ share, leg }) => ({ share, distribution: sum(leg.distribution, this.#wait) })),
+    );
+    return this.#latency;
+  }
+
+  get exits(): readonly ExitPrediction[] {
+    const waitMs = meanOf(this.#wait);
+    this.#exits ??= this.#parts.map(({ exit, where, share, leg: { distribution, stagesMs } }) => ({
+      ...{ exit, where, share },
+      latency: figuresOf([{ share: 1, distribution: sum(distribution, this.#wait) }]),
+      stagesMs: { ...stagesMs, device: stagesMs.device + waitMs },
+    }));
+    return this.#exits;
+  }
+}
+
+function serviceOf(timing: Timing): Service {
+  const { ms, weights } = fromTiming(timing);
+  const meanSquareMs = ms.reduce((total, value, at) => total + value ** 2 * (weights[at] ?? 0), 0);
+  return { meanMs: meanOf({ ms, weights }), meanSquareMs };
 }
 
 interface Part {

@@ -3,9 +3,7 @@ import type { CloudCosts, CloudLine, PlanCosts, Sizes } from './costs.ts';
 import {
   constant,
   type Distribution,
-  figuresOf,
   fromTiming,
-  type LatencyFigures,
   meanOf,
   mixture,
   sum,
@@ -26,7 +24,7 @@ export interface StageMeans {
 /** How an image comes to an answer at one exit. */
 export interface Leg {
   readonly distribution: Distribution;
-  readonly latency: LatencyFigures;
+  readonly meanMs: number;
   readonly stagesMs: StageMeans;
 }
 
@@ -176,5 +174,5 @@ function timed(timing: Timing | undefined): Distribution {
 }
 
 function leg(distribution: Distribution, stagesMs: StageMeans): Leg {
-  return { distribution, latency: figuresOf([{ share: 1, distribution }]), stagesMs };
+  return { distribution, meanMs: meanOf(distribution), stagesMs };
 }

@@ -9,6 +9,7 @@ export {
 } from './frame.ts';
 export {
   type BundleClaim,
+  type BundleRun,
   bundleTag,
   type ErrorReply,
   encodeError,

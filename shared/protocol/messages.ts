@@ -16,6 +16,22 @@ const bundleClaim = Type.Object(
   { ...strict, description: 'A bundle by name and by the SHA-256 of its manifest.' },
 );
 
+const micros = Type.Integer({ minimum: 0, maximum: 2 ** 40 });
+
+const bundleRun = Type.Object(
+  { cut: count(63), exit: count(63), fixedMicros: micros, perRowMicros: micros },
+  {
+    ...strict,
+    description:
+      'What a batch takes that comes in at a cut and goes no deeper than an exit: fixed + rows x each.',
+  },
+);
+
+const servedBundle = Type.Object(
+  { ...bundleClaim.properties, runs: Type.Optional(Type.Array(bundleRun, { minItems: 1, maxItems: 256 })) },
+  strict,
+);
+
 const helloSchema = Type.Object(
   {
     agent: text(128),
@@ -33,7 +49,7 @@ const loadSchema = Type.Object(
 const welcomeSchema = Type.Object(
   {
     server: text(128),
-    bundles: Type.Array(bundleClaim, { minItems: 1, maxItems: 64 }),
+    bundles: Type.Array(servedBundle, { minItems: 1, maxItems: 64 }),
     credits: Type.Integer({ minimum: 1, maximum: 65_536 }),
     maxFrameBytes: Type.Integer({ minimum: 64, maximum: 2 ** 31 }),
     maxImageBytes: Type.Optional(Type.Integer({ minimum: 1, maximum: 2 ** 31 })),
@@ -80,6 +96,8 @@ const goawaySchema = Type.Object({ reason: text(256) }, strict);
 
 /** A bundle that a peer says it holds. */
 export type BundleClaim = Static<typeof bundleClaim>;
+/** What batches of a bundle take on a server. */
+export type BundleRun = Static<typeof bundleRun>;
 /** First frame of the device: who it is and exactly which bundles it runs. */
 export type Hello = Static<typeof helloSchema>;
 /** First frame of the server: what it accepts. `credits` bounds the requests in flight on this connection. */

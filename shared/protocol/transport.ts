@@ -15,6 +15,8 @@ export interface Transport {
 export interface TransportEvents {
   onMessage(message: Uint8Array): void;
   onClose(code: number, reason: string): void;
+  /** A message of the transport's own, a ping, of so many bytes was answered after so long. */
+  onRoundTrip?(bytes: number, roundTripMs: number): void;
 }
 
 /**

@@ -69,6 +69,7 @@ function setting(
     limits: { ...limits, ...(change.requestsPerSecond && { requestsPerSecond: change.requestsPerSecond }) },
     clock,
     load: () => engine.load,
+    runsOf: (served) => engine.runsOf(served),
     connection: 'connection 1',
     authorise: (given) => clients.connect({ token: given }),
     submit: (work: Work) => engine.submit(work),

@@ -10,9 +10,9 @@ import {
   cleanUp,
   descendants,
   isRunning,
+  metrics,
   note,
   runCommand,
-  sleep,
   startCommand,
   waitUntil,
 } from './support.ts';
@@ -189,11 +189,20 @@ cli('demo --once --json answers every image, loses none and leaves no process', 
   assertGone(pids);
 });
 
+/** Answers that a demo's edge agent has given. */
+async function demoAnswers(demo: Command): Promise<number> {
+  const [, url = ''] = /edge agent +pid \d+ +(\S+)/.exec(demo.stderr()) ?? [];
+  const samples = [...(await metrics(url))].filter(([name]) =>
+    name.startsWith('offramp_edge_answers_total{'),
+  );
+  return samples.reduce((sum, [, value]) => sum + value, 0);
+}
+
 /** Starts an endless demo, the leader of its process group as a shell makes it, and lets it run for a moment. */
 async function runningDemo(): Promise<{ demo: Command; pids: number[] }> {
   const demo = startCommand(['demo', '--rate', '50'], {}, { group: 'own' });
   const pids = await demoPids(demo);
-  await sleep(1000);
+  await waitUntil(async () => (await demoAnswers(demo)) >= 10, 'the first answers', { everyMs: 50 });
   return { demo, pids };
 }
 

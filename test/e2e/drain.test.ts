@@ -129,7 +129,12 @@ async function stopEdgeUnderLoad(signal: NodeJS.Signals, cloud: Server, bundle: 
     'images under way',
   );
   edge.child.kill(signal);
-  await sleep(200);
+  const turnedAway = () =>
+    fetch(`${edge.url}/livez`).then(
+      ({ status }) => status === 503,
+      () => true,
+    );
+  await waitUntil(turnedAway, 'the edge to take nothing new');
   const late = await postRaw(edge, images.image(0)).then(
     ({ status }) => status,
     () => 'connection refused',

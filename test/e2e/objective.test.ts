@@ -66,6 +66,7 @@ Objective('follows a plan, names it, and runs everything itself while there is n
 Objective('is refused beside a fixed plan', async () => {
   for (const [args, said] of [
     [['--objective', 'latency', '--cut', '1'], 'cannot be used with'],
+    [['--objective', 'latency', '--threshold', '0.1'], 'cannot be used with'],
     [['--accuracy-floor', '0.9'], 'needs --objective'],
     [['--objective', 'speed'], 'Allowed choices'],
   ] as const) {

@@ -204,15 +204,17 @@ Lines('under way are answered after a stop, those behind them are not begun', as
   const held = new Promise<void>((resolve) => {
     release = resolve;
   });
+  let begun = 0;
   const { input, said, stop, done } = start({
     maxInFlight: 2,
     classify: async (picture) => {
+      begun++;
       await held;
       return answerTo(picture);
     },
   });
   input.write('{"image":"AA=="}\n'.repeat(5));
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await until(() => begun === 2);
   stop.abort();
   release();
   assert.equal(await done, { answers: 2, errors: 0 });

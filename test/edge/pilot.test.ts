@@ -3,11 +3,11 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { AdaptiveAgent, type Answer, type CloudLink, type Offload, Pilot } from '../../edge/agent/index.ts';
 import { systemClock } from '../../shared/clock.ts';
-import { type Aim, LinkEstimate, type LinkView } from '../../shared/plan/index.ts';
+import { type Aim, LinkEstimate, type LinkView, Planner } from '../../shared/plan/index.ts';
 import { drawnImage, openRealBundle, segmentGraphs, startPool } from '../runtime/real-bundle.ts';
 
 const bundle = await openRealBundle();
-const records = await bundle.records('calibration');
+const planner = new Planner({ manifest: bundle.manifest, records: await bundle.records('calibration') });
 const { length: segments } = bundle.manifest.segments;
 
 /** A link on which this has been seen again and again. */
@@ -31,7 +31,7 @@ function pilotFor(aim: Aim, segmentMs: number, first: LinkView | undefined): Mad
   let view = first;
   const followed: string[] = [];
   const pilot = new Pilot({
-    ...{ bundle, records, objective: { aim, deadlineMs: 500 } },
+    ...{ bundle, planner, objective: { aim, deadlineMs: 500 } },
     segmentMs: Array.from({ length: segments }, () => segmentMs),
     link: () => view,
     onPlan: ({ prediction }) => followed.push(prediction.plan.key),
@@ -50,7 +50,7 @@ const cutNow = ({ pilot }: Made, nowMs: number) => pilot.plan(nowMs)?.prediction
 /** An answer of the cloud, as far as costs are learnt from it. */
 function cloudAnswer(cloudRun: number): Answer {
   const stages = { prepare: 0, device: 1, exit: 0, encode: 0, network: 5, cloudQueue: 0, cloudRun };
-  const device = { exit: bundle.exit(0).name, label: 1, entropy: 0.5 };
+  const device = { exit: bundle.exit(0).name, label: 1, entropy: 0.5, runMs: 1 };
   return {
     ...{ label: 1, className: '1', probabilities: new Float64Array(10), entropy: 0, exit: 'final' },
     ...{
@@ -118,11 +118,38 @@ Plans('what hardly changes changes nothing', () => {
 
 Plans('an accuracy that the calibration does not reach leaves the plan that misses it by least', () => {
   const pilot = new Pilot({
-    ...{ bundle, records, objective: { aim: 'latency', accuracyFloor: 0.9999 } },
+    ...{ bundle, planner, objective: { aim: 'latency', accuracyFloor: 0.9999 } },
     segmentMs: [1, 1],
     link: () => link(5, 1e8),
   });
   assert.ok((pilot.plan(0)?.shortfall ?? 0) > 0);
+});
+
+Plans('a device on which planning is slow looks less often', () => {
+  const made = pilotFor('latency', 0.1, link(300, 1e5));
+  assert.is(cutNow(made, 0), segments);
+  made.pilot.onPlanned(40);
+  made.set(undefined);
+  made.set(link(0.01, 1e10));
+  for (const nowMs of [500, 1000, 1900]) {
+    made.pilot.plan(nowMs);
+    made.pilot.onPlanned(0.001);
+  }
+  const before = made.pilot.choice;
+  made.pilot.plan(2100);
+  assert.ok(made.pilot.choice !== before, 'two percent of 2000 ms is 40 ms');
+});
+
+Plans('now and then an image tries a plan that sends more and seems hardly worse', () => {
+  const made = pilotFor('latency', 20, link(20, 1e6));
+  const cuts = Array.from({ length: 100 }, (_, image) => cutNow(made, image * 500));
+  const followed = made.pilot.choice?.prediction.plan.cut ?? 0;
+  assert.is(followed, segments);
+  const tried = cuts.flatMap((cut, image) => (cut === followed ? [] : [image]));
+  assert.equal(tried, [0, 10, 20, 30, 40, 50, 60, 70, 80, 90], 'every 5 s');
+  assert.ok(tried.every((image) => (cuts[image] ?? segments) < segments));
+  const atOnce = Array.from({ length: 5 }, (_, image) => cutNow(made, 60_000 + image));
+  assert.ok(atOnce.filter((cut) => cut !== followed).length <= 1, 'one at a time');
 });
 
 Plans.run();
@@ -143,7 +170,7 @@ Adaptive('says of each answer which plan it followed and what that foresaw', asy
   };
   let view: LinkView | undefined = link(1, 1e9);
   const pilot = new Pilot({
-    ...{ bundle, records, objective: { aim: 'latency', deadlineMs: 500 } },
+    ...{ bundle, planner, objective: { aim: 'latency', deadlineMs: 500 } },
     // A device so slow that the cloud is always worth it, if one believes this.
     segmentMs: [500, 500],
     link: () => view,

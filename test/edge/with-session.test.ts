@@ -39,6 +39,7 @@ function joined(): { uplink: Uplink; clock: VirtualClock; work: Work[]; refusals
           limits,
           clock,
           load: () => ({ queuedRows: 0, runningRows: 0 }),
+          runsOf: () => [],
           authorise: (token) => clients.connect({ token }),
           submit: (one) => {
             work.push(one);

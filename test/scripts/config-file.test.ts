@@ -11,7 +11,7 @@ import {
   settingsTable,
 } from '../../scripts/config/index.ts';
 import { OfframpError } from '../../shared/errors.ts';
-import { fileWith, folder, refusal, shape } from './config-source.ts';
+import { commands, fileWith, folder, refusal, shape } from './config-source.ts';
 
 const File = suite('settings, the file');
 
@@ -70,6 +70,26 @@ for (const [text, said] of wrong) {
 
 File('takes one string where a list may be', () => {
   assert.equal(parseConfig('{"bundle":"a"}', 'f.json', shape).get('bundle'), ['a']);
+});
+
+File('takes one number or several where a list of numbers may be, and checks each', () => {
+  const edge = { options: commands.flatMap(({ options }) => options), sections: [] };
+  const parsed = (value: string) => parseConfig(`{"threshold":${value}}`, 'f.json', edge).get('threshold');
+  assert.equal([parsed('0.1'), parsed('[0, 0.25, 1]')], [[0.1], [0, 0.25, 1]]);
+  const numbers = 'a number or a list of numbers, without quotes';
+  for (const [value, said] of [
+    ['"0.1"', `got "0.1", expected ${numbers}`],
+    ['[]', `got an empty list, expected ${numbers}`],
+    ['[0.1, "0.2"]', `got a list, expected ${numbers}`],
+    ['[0.1, [0.2]]', `got a list, expected ${numbers}`],
+    ['[0.1, 1.5]', 'got a list, expected a number from 0 to 1'],
+    ['1e999', 'got Infinity, expected a number from 0 to 1'],
+  ] as const) {
+    assert.is(
+      refusal(() => parsed(value)),
+      `CONFIG_INVALID: f.json: threshold: ${said}`,
+    );
+  }
 });
 
 File('lists the keys where none is near, without those that are no settings', () => {

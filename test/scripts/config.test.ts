@@ -3,7 +3,7 @@ import { Option } from 'commander';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ConfiguredCommand, type Row, withoutSettings } from '../../scripts/config/index.ts';
-import { port, RepeatableOption } from '../../scripts/options.ts';
+import { NumbersOption, port, RepeatableOption, share } from '../../scripts/options.ts';
 import { commands, fileWith, folder, refusal } from './config-source.ts';
 
 type Variables = Readonly<Record<string, string>>;
@@ -25,6 +25,7 @@ function tool(): ConfiguredCommand {
   return new ConfiguredCommand('tool')
     .option('--port <number>', 'a number', port, 1)
     .addOption(new RepeatableOption('--bundle <id>', 'a list').default(['z']))
+    .addOption(new NumbersOption('--level <number>', 'numbers', share))
     .option('--json', 'a switch')
     .option('--token-file <file>', 'a file')
     .addOption(new Option('--plain', 'conflicts').conflicts('certificate'))
@@ -227,6 +228,29 @@ Precedence('help is shown whatever the file is', () => {
 
 Precedence.run();
 
+const Numbers = suite('settings, lists of numbers');
+
+Numbers('come repeated or with commas, and flags replace variables, variables the file', () => {
+  const variables = { OFFRAMP_TOOL_LEVEL: '0.3,0.4' };
+  const file = { level: [0.5, 0.6] };
+  const levels = (given: Given) => merge(given).settings.level;
+  assert.is(levels({}), undefined);
+  assert.equal(levels({ file }), [0.5, 0.6]);
+  assert.equal(levels({ variables, file }), [0.3, 0.4]);
+  assert.equal(levels({ flags: ['--level', '0.1', '--level', '0,1'], variables, file }), [0.1, 0, 1]);
+});
+
+Numbers('are each as a single one has to be', () => {
+  for (const text of ['0.1,', ',', '0.1,2', 'x', '0.1;0.2']) {
+    assert.match(
+      refusal(() => merge({ flags: ['--level', text] })),
+      'Expected a number from 0 to 1',
+    );
+  }
+});
+
+Numbers.run();
+
 const Variables = suite('settings, variables');
 
 Variables('every option of cloud and edge has one, named after it', () => {
@@ -254,7 +278,8 @@ Variables('an option that collects what it is given says that it is a list', () 
       } catch {
         continue;
       }
-      assert.is(Array.isArray(made), option instanceof RepeatableOption, option.flags);
+      const isList = option instanceof RepeatableOption || option instanceof NumbersOption;
+      assert.is(Array.isArray(made), isList, option.flags);
     }
   }
 });

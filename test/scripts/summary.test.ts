@@ -14,7 +14,7 @@ const stagesMs = { prepare: 0, device: 1, exit: 0, encode: 0, network: 0, cloudQ
 function answered(label: number, changes: Partial<Answer> = {}): Answer {
   return {
     ...{ label, className: String(label), probabilities: new Float64Array(10), entropy: 0, exit: 'branch' },
-    ...{ route: 'exit', degraded: false, device: { exit: 'branch', label, entropy: 0 } },
+    ...{ route: 'exit', degraded: false, device: { exit: 'branch', label, entropy: 0, runMs: 1 } },
     ...{ latencyMs: 1, stagesMs, bytesSent: 0 },
     ...changes,
   };

@@ -1,8 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process';
 import {
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -233,22 +235,38 @@ function project(files: Record<string, string>): string {
   mkdirSync(join(home, 'test/e2e'));
   symlinkSync(join(root, 'node_modules'), join(home, 'node_modules'));
   writeFileSync(join(home, 'package.json'), '{ "type": "module" }');
-  for (const file of ['run.ts', 'support/leftovers.ts', 'support/source.ts', 'support/verdict.ts']) {
+  copyFileSync(join(root, 'tsconfig.json'), join(home, 'tsconfig.json'));
+  for (const file of [
+    'run.ts',
+    ...['compiled', 'leftovers', 'source', 'verdict'].map((name) => `support/${name}.ts`),
+  ]) {
     copyFileSync(join(root, 'test', file), join(home, 'test', file));
   }
   for (const [name, body] of Object.entries(files)) writeFileSync(join(home, 'test', name), head + body);
   return home;
 }
 
-function start(home: string, ...args: string[]): Promise<{ code: number | null; lines: string[] }> {
+interface Run {
+  readonly code: number | null;
+  readonly lines: string[];
+  /** All that it has written, to stderr too. */
+  readonly said: string;
+}
+
+function start(home: string, ...args: string[]): Promise<Run> {
   const child = spawn(process.execPath, ['--import', 'tsx', 'test/run.ts', ...args], { cwd: home });
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (part: string) => {
     text += part;
   });
-  child.stderr.pipe(process.stderr);
+  let problems = '';
+  child.stderr.setEncoding('utf8').on('data', (part: string) => {
+    problems += part;
+  });
   return new Promise((resolve) =>
-    child.once('close', (code) => resolve({ code, lines: text.trimEnd().split('\n') })),
+    child.once('close', (code) =>
+      resolve({ code, lines: text.trimEnd().split('\n'), said: text + problems }),
+    ),
   );
 }
 
@@ -288,6 +306,28 @@ runner('runs only what the pattern matches, and fails when that is nothing', asy
   const { code, lines } = await start(home, 'nowhere');
   assert.is(code, 1);
   assert.is(lines.at(-1), '0 passed, 1 failed, 0 skipped');
+});
+
+runner('runs files, and what they start, from a compiled copy, which goes at the end', async () => {
+  const where = join(mkdtempSync(join(folder, 'where-')), 'where');
+  const tell = `import { writeFileSync } from 'node:fs';
+${good}
+const written: string = import.meta.url;
+writeFileSync(${JSON.stringify(where)}, written);`;
+  const home = project({ 'tell.test.ts': tell });
+  assert.is((await start(home)).code, 0);
+  const ran = fileURLToPath(readFileSync(where, 'utf8'));
+  assert.match(ran, /tell\.test\.js$/);
+  assert.not(ran.startsWith(home));
+  assert.not(existsSync(ran), 'the copy is still there');
+  assert.equal(readdirSync(join(home, 'test')).sort(), ['e2e', 'run.ts', 'support', 'tell.test.ts']);
+});
+
+runner('runs nothing when a source cannot be parsed, and says where', async () => {
+  const { code, said } = await start(project({ 'a.test.ts': good, 'broken.ts': 'const = 1;' }));
+  assert.is(code, 1);
+  assert.match(said, /broken\.ts/);
+  assert.not.match(said, 'ok ');
 });
 
 runner('stops a file that hangs after its closing lines, and one that leaves a process behind', async () => {

@@ -1,5 +1,5 @@
 /** Whatever bytes come, the answer is a 4xx with an error in words, and the next request is served. */
-import { deflateSync, gzipSync } from 'node:zlib';
+import { deflateSync, gunzipSync, gzipSync, inflateSync } from 'node:zlib';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -141,6 +141,15 @@ Hostile('with flipped bits are answered or refused', async () => {
   );
 });
 
+/** What a packed body still unpacks to; `undefined` when it does not. */
+function unpacked(coding: string, packed: Buffer): Buffer | undefined {
+  try {
+    return coding === 'gzip' ? gunzipSync(packed) : inflateSync(packed);
+  } catch {
+    return undefined;
+  }
+}
+
 Hostile('with damaged packing are refused', async () => {
   await fc.assert(
     fc.asyncProperty(fc.constantFrom('gzip', 'deflate'), fc.nat(), fc.nat(7), async (coding, at, bit) => {
@@ -148,9 +157,12 @@ Hostile('with damaged packing are refused', async () => {
       // The first ten bytes of gzip hold fields that nobody reads, such as the time.
       const place = 10 + (at % (packed.length - 10));
       packed[place] = (packed[place] ?? 0) ^ (1 << bit);
-      assert.is(await answered(packed, { 'content-encoding': coding }), 400);
+      // Some bits change nothing: the same text may be copied from another distance.
+      const text = unpacked(coding, packed);
+      const expected = text === undefined ? 400 : await answered(text);
+      assert.is(await answered(packed, { 'content-encoding': coding }), expected);
     }),
-    { numRuns: 60 },
+    { numRuns: 60, examples: [['deflate', 1732760283, 6]] },
   );
 });
 

@@ -1,0 +1,10 @@
+export type { Place } from './connection.ts';
+export type { Direction, Link, Outage, Rate, RateStep } from './link.ts';
+export { LinkEmulator, type LinkEmulatorOptions } from './link-emulator.ts';
+export { linkJson } from './link-json.ts';
+export { OneWay, packetHeaderBytes, packetPayloadBytes } from './one-way.ts';
+export { parseLink, type ReadFile } from './parse-link.ts';
+export { type LinkFigures, type Preset, presetLink, presets } from './presets.ts';
+export { meanBitsPerSecond } from './rates.ts';
+export { parseTrace, readTraceFile, type TraceFormat } from './read-trace.ts';
+export { restartedMessage, restartMessage } from './restart.ts';

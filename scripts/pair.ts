@@ -1,0 +1,61 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { OfframpError } from '../shared/errors.ts';
+import { spawnServer } from './processes.ts';
+
+export interface PairOptions {
+  /** Id or folder, for both. */
+  readonly bundle: string;
+  /** Further arguments of `offramp cloud` and `offramp edge`. */
+  readonly cloud: readonly string[];
+  readonly edge: readonly string[];
+  /** Where the agent finds the server whose address is given, as of a link between the two; there itself when absent. */
+  readonly between?: (cloudUrl: string) => Promise<string>;
+}
+
+/** A server and an agent that is connected to it, as processes of their own on loopback. */
+export interface Pair {
+  readonly cloudUrl: string;
+  readonly edgeUrl: string;
+  stop(): Promise<void>;
+}
+
+const connectDeadlineMs = 30_000;
+const pollMs = 50;
+
+/** @throws OfframpError INTERNAL when one of them does not start, CLOUD_UNREACHABLE when they do not find each other. */
+export async function startPair({ bundle, cloud, edge, between }: PairOptions): Promise<Pair> {
+  const usual = ['--bundle', bundle, '--port', '0', '--log-level', 'error'];
+  const server = await spawnServer(['cloud', ...usual, ...cloud], { stderr: 'inherit' });
+  try {
+    const cloudUrl = (await between?.(server.url)) ?? server.url;
+    const address = cloudUrl.replace(/^http/, 'ws');
+    const agent = await spawnServer(['edge', ...usual, '--cloud', address, ...edge], { stderr: 'inherit' });
+    const stop = async () => {
+      await agent.stop();
+      await server.stop();
+    };
+    try {
+      await connected(agent.url);
+    } catch (thrown) {
+      await agent.stop();
+      throw thrown;
+    }
+    return { cloudUrl: server.url, edgeUrl: agent.url, stop };
+  } catch (thrown) {
+    // A server left behind would keep this process alive, and itself.
+    await server.stop();
+    throw thrown;
+  }
+}
+
+async function connected(edgeUrl: string): Promise<void> {
+  for (let waitedMs = 0; waitedMs < connectDeadlineMs; waitedMs += pollMs) {
+    const metrics = await (await fetch(`${edgeUrl}/metrics`)).text();
+    if (/^offramp_edge_cloud_connected 1$/m.test(metrics)) return;
+    await sleep(pollMs);
+  }
+  throw new OfframpError(
+    'CLOUD_UNREACHABLE',
+    `The agent did not reach its server within ${connectDeadlineMs / 1000} s`,
+  );
+}

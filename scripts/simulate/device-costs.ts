@@ -1,0 +1,37 @@
+import type { Manifest } from '../../shared/bundle/index.ts';
+import type { CostProfile } from '../profile/index.ts';
+import { sampler } from '../profile/index.ts';
+
+/** Draws of what things take on one device, milliseconds. */
+export interface DeviceCosts {
+  segmentMs(segment: number): number;
+  exitMs(): number;
+  encodeMs(cut: number, channels: number | undefined): number;
+  prepareMs(): number;
+  callMs(): number;
+}
+
+/**
+ * @param slowdown how many times as long as on the measured machine a segment takes. The rest, decoding, codec and exit rule, is taken as
+ * measured, as `offramp edge --slowdown` leaves it.
+ */
+export function deviceCosts(
+  manifest: Pick<Manifest, 'segments'>,
+  { segmentMs, exitMs, encodeMs, prepareMs, callMs }: CostProfile['device'],
+  slowdown: number,
+  random: () => number,
+): DeviceCosts {
+  const segments = segmentMs.map((samples) => sampler(samples, random));
+  const encodes = encodeMs.map((samples) => sampler(samples, random));
+  const channelsOf = (cut: number) => manifest.segments[cut - 1]?.codes?.shape[0] ?? 1;
+  return {
+    segmentMs: (segment) => slowdown * (segments[segment]?.() ?? 0),
+    exitMs: sampler(exitMs, random),
+    encodeMs: (cut, channels) => {
+      const all = channelsOf(cut);
+      return ((channels ?? all) / all) * (encodes[cut - 1]?.() ?? 0);
+    },
+    prepareMs: sampler(prepareMs, random),
+    callMs: sampler(callMs, random),
+  };
+}

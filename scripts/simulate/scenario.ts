@@ -1,0 +1,162 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import Type, { type Static } from 'typebox';
+import Value from 'typebox/value';
+import { schedulerNames } from '../../cloud/index.ts';
+import { OfframpError } from '../../shared/errors.ts';
+import { aims } from '../../shared/plan/index.ts';
+import { projectFolder } from '../project.ts';
+
+const strict = { additionalProperties: false } as const;
+const share = Type.Number({ minimum: 0, maximum: 1 });
+const name = Type.String({ minLength: 1, maxLength: 80 });
+const rate = Type.Number({ exclusiveMinimum: 0, maximum: 1e6 });
+
+const arrivals = Type.Union([
+  Type.Object({ kind: Type.Literal('poisson'), imagesPerSecond: rate }, strict),
+  Type.Object({ kind: Type.Literal('periodic'), imagesPerSecond: rate }, strict),
+  Type.Object(
+    {
+      kind: Type.Literal('bursty'),
+      imagesPerSecond: rate,
+      burstImages: Type.Integer({ minimum: 1, maximum: 1000 }),
+    },
+    strict,
+  ),
+  Type.Object({ kind: Type.Literal('trace'), file: Type.String({ minLength: 1 }) }, strict),
+]);
+
+/** A plan that never changes: a cut, whether the device's exits let images go, and what is sent. */
+const fixedPolicy = Type.Object(
+  {
+    name,
+    cut: Type.Union([Type.Integer({ minimum: 0, maximum: 64 }), Type.Literal('all')]),
+    exits: Type.Optional(Type.Enum(['calibrated', 'none'])),
+    thresholds: Type.Optional(Type.Array(share, { minItems: 1, maxItems: 64 })),
+    channels: Type.Optional(Type.Integer({ minimum: 1, maximum: 4096 })),
+  },
+  strict,
+);
+
+const adaptivePolicy = Type.Object(
+  { name, objective: Type.Enum(aims), accuracyFloor: Type.Optional(share) },
+  strict,
+);
+
+/** The best of all plans that never change, found by trying each on the same run; or, at every image, the plan that is best at that moment. */
+const hindsightPolicy = Type.Object({ name, best: Type.Enum(['static', 'moment']) }, strict);
+
+const policy = Type.Union([fixedPolicy, adaptivePolicy, hindsightPolicy]);
+
+const cloud = Type.Object(
+  {
+    executors: Type.Integer({ minimum: 1, maximum: 1024 }),
+    scheduler: Type.Optional(Type.Enum(schedulerNames)),
+    maxBatchRows: Type.Optional(Type.Integer({ minimum: 1, maximum: 1024 })),
+    /** In place of what was measured, segment by segment, milliseconds. */
+    segments: Type.Optional(
+      Type.Array(
+        Type.Object({ fixedMs: Type.Number({ minimum: 0 }), perRowMs: Type.Number({ minimum: 0 }) }, strict),
+        { minItems: 1, maxItems: 64 },
+      ),
+    ),
+  },
+  strict,
+);
+
+const scenarioSchema = Type.Object(
+  {
+    name,
+    about: Type.Optional(Type.String({ maxLength: 1000 })),
+    bundle: Type.String({ minLength: 1 }),
+    /** A profile of `offramp profile`; the one that comes with the bundle where absent. */
+    profile: Type.Optional(Type.String({ minLength: 1 })),
+    devices: Type.Optional(
+      Type.Array(Type.Integer({ minimum: 1, maximum: 1_000_000 }), { minItems: 1, maxItems: 64 }),
+    ),
+    deviceSlowdown: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 10_000 })),
+    arrivals,
+    seconds: Type.Number({ exclusiveMinimum: 0, maximum: 604_800 }),
+    warmUpSeconds: Type.Optional(Type.Number({ minimum: 0, maximum: 604_800 })),
+    budgetMs: Type.Number({ exclusiveMinimum: 0, maximum: 600_000 }),
+    maxInFlight: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_536 })),
+    /** As `offramp emulate --link` takes them. */
+    links: Type.Array(
+      Type.Union([name, Type.Object({ name, link: Type.String({ minLength: 1 }) }, strict)]),
+      { minItems: 1, maxItems: 64 },
+    ),
+    /** Whether the links of several devices begin together or each somewhere along its trace. */
+    linkStarts: Type.Optional(Type.Enum(['together', 'apart'])),
+    policies: Type.Array(policy, { minItems: 1, maxItems: 64 }),
+    cloud: Type.Optional(cloud),
+    seed: Type.Optional(Type.Integer({ minimum: 0, maximum: 2 ** 32 - 1 })),
+  },
+  strict,
+);
+
+export type Scenario = Static<typeof scenarioSchema>;
+export type Policy = Static<typeof policy>;
+export type AdaptivePolicy = Static<typeof adaptivePolicy>;
+export type FixedPolicy = Static<typeof fixedPolicy>;
+
+/**
+ * Reads a scenario from JSON text; `file` names it in errors.
+ * @throws OfframpError CONFIG_INVALID with the field, what was got and what was expected.
+ */
+export function parseScenario(text: string, file: string): Scenario {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new OfframpError('CONFIG_INVALID', `${file} is not JSON, expected a scenario`, { cause });
+  }
+  const errors = Value.Errors(scenarioSchema, json);
+  // Of a choice the innermost error says what is wrong, the outer one only that nothing fitted.
+  const worst = errors.toSorted((one, other) => depth(other.instancePath) - depth(one.instancePath))[0];
+  if (worst !== undefined) {
+    const got = JSON.stringify(valueAt(json, worst.instancePath)) ?? 'nothing';
+    const field = worst.instancePath === '' ? 'the whole' : worst.instancePath.slice(1).replaceAll('/', '.');
+    throw new OfframpError(
+      'CONFIG_INVALID',
+      `${file}: ${field}: got ${got.slice(0, 200)}, which ${worst.message}`,
+    );
+  }
+  const scenario = Value.Parse(scenarioSchema, json);
+  if ((scenario.warmUpSeconds ?? 0) >= scenario.seconds) {
+    const got = `${scenario.warmUpSeconds} of ${scenario.seconds} seconds`;
+    throw new OfframpError(
+      'CONFIG_INVALID',
+      `${file}: warmUpSeconds: got ${got}, expected fewer than seconds`,
+    );
+  }
+  return scenario;
+}
+
+function depth(path: string): number {
+  return path.split('/').length;
+}
+
+function valueAt(json: unknown, path: string): unknown {
+  let value = json;
+  for (const key of path.split('/').slice(1)) {
+    if (typeof value !== 'object' || value === null) return undefined;
+    value = Reflect.get(value, key);
+  }
+  return value;
+}
+
+/**
+ * The file of a scenario: a path, or the name of one that comes with the project.
+ * @throws OfframpError CONFIG_INVALID naming those that come with it.
+ */
+export function findScenario(nameOrFile: string): string {
+  const folder = join(projectFolder, 'scripts', 'simulate', 'scenarios');
+  const own = join(folder, `${nameOrFile}.json`);
+  if (/^[\w-]+$/.test(nameOrFile) && existsSync(own)) return own;
+  if (existsSync(nameOrFile)) return nameOrFile;
+  const names = readdirSync(folder).map((name) => name.replace(/\.json$/, ''));
+  throw new OfframpError(
+    'CONFIG_INVALID',
+    `No scenario '${nameOrFile}', expected a file, or one of ${names.sort().join(', ')}`,
+  );
+}
