@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const rooms = ['shared', 'edge', 'cloud', 'scripts'];
 /** Boot files of workers and the command, and what the console's and the browser's pages are made of. */
-const copied = new Set(['.mjs', '.html', '.css', '.svg', '.json']);
+const copied = new Set(['.mjs', '.py', '.html', '.css', '.svg', '.json']);
 const notCopied = new Set([join('scripts', 'copy-assets.mjs')]);
 
 let count = 0;

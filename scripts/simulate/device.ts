@@ -52,13 +52,11 @@ export interface DeviceOptions {
 interface Journey {
   readonly image: number;
   readonly arrivedAtMs: number;
-  readonly startedAtMs: number;
   readonly endsAtMs: number;
   readonly plan: FollowedPlan;
   prepareMs: number;
   ownRunMs: number;
   exitMs: number;
-  encodeMs: number;
   bytesSent: number;
   /** Last exit asked on the device, -1 before the first. */
   ownExit: number;
@@ -136,10 +134,18 @@ export class SimulatedDevice {
     }
     this.#inFlight++;
     const startedAtMs = time.now();
+    // One literal without spreads: there is one for every image of a fleet.
     const journey: Journey = {
-      ...{ image, arrivedAtMs, startedAtMs, endsAtMs: startedAtMs + budgetMs },
+      image,
+      arrivedAtMs,
+      endsAtMs: startedAtMs + budgetMs,
       plan: steering.plan(startedAtMs),
-      ...{ prepareMs: 0, ownRunMs: 0, exitMs: 0, encodeMs: 0, bytesSent: 0, ownExit: -1, isSettled: false },
+      prepareMs: 0,
+      ownRunMs: 0,
+      exitMs: 0,
+      bytesSent: 0,
+      ownExit: -1,
+      isSettled: false,
     };
     if (journey.plan.cut === 0) this.#sendImage(journey);
     else this.#prepare(journey, () => this.#runTo(journey, 0));
@@ -191,13 +197,13 @@ export class SimulatedDevice {
 
   #encode(journey: Journey, exitMs: number): void {
     const { time, costs } = this.#options;
-    journey.encodeMs = costs.encodeMs(journey.plan.cut, journey.plan.channels);
+    const encodeMs = costs.encodeMs(journey.plan.cut, journey.plan.channels);
     const send = () =>
       this.#offload(journey, {
         reply: (told) => this.#answerFromCloud(journey, told),
         fail: ({ code }) => this.#answerOwn(journey, 0, code),
       });
-    time.at(time.now() + exitMs + journey.encodeMs, send);
+    time.at(time.now() + exitMs + encodeMs, send);
   }
 
   /** As the agent's `cloudOrDevice`: the device begins when the cloud has failed, or when only the time that it needs is left. */
@@ -350,14 +356,14 @@ export class SimulatedDevice {
     this.#inFlight--;
     const { time, steering, onOutcome } = this.#options;
     const { image, arrivedAtMs, bytesSent, plan } = journey;
+    const { route, exit, label, degraded, reason } = end;
     const latencyMs = time.now() + exitMs - arrivedAtMs;
     steering.learn?.({
-      ...journey,
-      ...end,
+      ...{ ...journey, ...end },
       queueMs: (told?.queueMicros ?? 0) / 1000,
       cloudRunMs: (told?.runMicros ?? 0) / 1000,
     });
-    onOutcome({ image, arrivedAtMs, latencyMs, bytesSent, plan, ...end });
+    onOutcome({ image, arrivedAtMs, latencyMs, route, exit, label, degraded, reason, bytesSent, plan });
   }
 }
 

@@ -132,8 +132,10 @@ function addDevice(options: FleetOptions, { time, cloud, tally, untilMs }: RunPa
       streamOf(seed, streams.device, index),
     ),
     steering: options.steering({ time, server, up, down }),
-    onOutcome: ({ image, label, plan, ...outcome }) =>
-      tally.add({ ...outcome, isRight: label === labels[image], plan: plan.key }),
+    onOutcome: ({ image, label, plan, arrivedAtMs, latencyMs, route, degraded, reason, bytesSent }) => {
+      const isRight = label === labels[image];
+      tally.add({ arrivedAtMs, latencyMs, route, isRight, degraded, reason, bytesSent, plan: plan.key });
+    },
     onRefused: (arrivedAtMs) => tally.refuse(arrivedAtMs),
   });
   device.connect(untilMs);

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import Type, { type Static } from 'typebox';
+import Type, { type Static, type TSchema } from 'typebox';
 import Value from 'typebox/value';
 import { schedulerNames } from '../../cloud/index.ts';
 import { OfframpError } from '../../shared/errors.ts';
@@ -48,6 +48,9 @@ const hindsightPolicy = Type.Object({ name, best: Type.Enum(['static', 'moment']
 
 const policy = Type.Union([fixedPolicy, adaptivePolicy, hindsightPolicy]);
 
+const namedLink = Type.Object({ name, link: Type.String({ minLength: 1 }) }, strict);
+const many = { minItems: 1, maxItems: 64 } as const;
+
 const cloud = Type.Object(
   {
     executors: Type.Integer({ minimum: 1, maximum: 1024 }),
@@ -81,15 +84,23 @@ const scenarioSchema = Type.Object(
     budgetMs: Type.Number({ exclusiveMinimum: 0, maximum: 600_000 }),
     maxInFlight: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_536 })),
     /** As `offramp emulate --link` takes them. */
-    links: Type.Array(
-      Type.Union([name, Type.Object({ name, link: Type.String({ minLength: 1 }) }, strict)]),
-      { minItems: 1, maxItems: 64 },
-    ),
+    links: Type.Array(Type.Union([name, namedLink]), many),
     /** Whether the links of several devices begin together or each somewhere along its trace. */
     linkStarts: Type.Optional(Type.Enum(['together', 'apart'])),
-    policies: Type.Array(policy, { minItems: 1, maxItems: 64 }),
+    policies: Type.Array(policy, many),
     cloud: Type.Optional(cloud),
     seed: Type.Optional(Type.Integer({ minimum: 0, maximum: 2 ** 32 - 1 })),
+  },
+  strict,
+);
+
+/** A scenario whose choices are not looked into. */
+const outlineSchema = Type.Object(
+  {
+    ...scenarioSchema.properties,
+    arrivals: Type.Object({}),
+    links: Type.Array(Type.Union([name, Type.Object({})]), many),
+    policies: Type.Array(Type.Object({}), many),
   },
   strict,
 );
@@ -110,17 +121,8 @@ export function parseScenario(text: string, file: string): Scenario {
   } catch (cause) {
     throw new OfframpError('CONFIG_INVALID', `${file} is not JSON, expected a scenario`, { cause });
   }
-  const errors = Value.Errors(scenarioSchema, json);
-  // Of a choice the innermost error says what is wrong, the outer one only that nothing fitted.
-  const worst = errors.toSorted((one, other) => depth(other.instancePath) - depth(one.instancePath))[0];
-  if (worst !== undefined) {
-    const got = JSON.stringify(valueAt(json, worst.instancePath)) ?? 'nothing';
-    const field = worst.instancePath === '' ? 'the whole' : worst.instancePath.slice(1).replaceAll('/', '.');
-    throw new OfframpError(
-      'CONFIG_INVALID',
-      `${file}: ${field}: got ${got.slice(0, 200)}, which ${worst.message}`,
-    );
-  }
+  const fault = faultOf(json);
+  if (fault !== undefined) throw new OfframpError('CONFIG_INVALID', `${file}: ${fault}`);
   const scenario = Value.Parse(scenarioSchema, json);
   if ((scenario.warmUpSeconds ?? 0) >= scenario.seconds) {
     const got = `${scenario.warmUpSeconds} of ${scenario.seconds} seconds`;
@@ -132,8 +134,40 @@ export function parseScenario(text: string, file: string): Scenario {
   return scenario;
 }
 
-function depth(path: string): number {
-  return path.split('/').length;
+/** What is wrong with a scenario; of a choice it is held against the kind that it means to be. */
+function faultOf(json: unknown): string | undefined {
+  const fault = firstFault(outlineSchema, json, '');
+  if (fault !== undefined) return fault;
+  const { arrivals: coming, links, policies } = Value.Parse(outlineSchema, json);
+  const [kind] = arrivals.anyOf.filter(
+    ({ properties }) => properties.kind.const === Reflect.get(coming, 'kind'),
+  );
+  if (kind === undefined) {
+    const kinds = arrivals.anyOf.map(({ properties }) => properties.kind.const).join(', ');
+    return `arrivals.kind: got ${shown(Reflect.get(coming, 'kind'))}, expected one of ${kinds}`;
+  }
+  const faults = [
+    firstFault(kind, coming, '/arrivals'),
+    ...links.map((one, at) => firstFault(typeof one === 'string' ? name : namedLink, one, `/links/${at}`)),
+    ...policies.map((one, at) => firstFault(policyKind(one), one, `/policies/${at}`)),
+  ];
+  return faults.find((one) => one !== undefined);
+}
+
+function policyKind(one: object) {
+  if ('best' in one) return hindsightPolicy;
+  return 'objective' in one ? adaptivePolicy : fixedPolicy;
+}
+
+function firstFault(schema: TSchema, json: unknown, path: string): string | undefined {
+  const [error] = Value.Errors(schema, json);
+  if (error === undefined) return undefined;
+  const field = `${path}${error.instancePath}`.slice(1).replaceAll('/', '.') || 'the whole';
+  return `${field}: got ${shown(valueAt(json, error.instancePath))}, which ${error.message}`;
+}
+
+function shown(value: unknown): string {
+  return (JSON.stringify(value) ?? 'nothing').slice(0, 200);
 }
 
 function valueAt(json: unknown, path: string): unknown {

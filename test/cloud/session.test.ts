@@ -12,6 +12,7 @@ import type { Clock } from '../../shared/clock.ts';
 import { type ErrorCode, errorKind, OfframpError } from '../../shared/errors.ts';
 import { parseTokens } from '../../shared/host/index.ts';
 import {
+  type BundleRun,
   encodeFrame,
   encodeGoaway,
   encodeHello,
@@ -21,6 +22,7 @@ import {
   parseResult,
   parseWelcome,
 } from '../../shared/protocol/index.ts';
+import { segmentKey } from '../../shared/runtime/index.ts';
 import { MemoryTransport } from '../protocol/memory-transport.ts';
 import { openRealBundle } from '../runtime/real-bundle.ts';
 import { settled, VirtualClock } from '../support/virtual-clock.ts';
@@ -136,6 +138,23 @@ Hello('is answered by a welcome that says what the server takes', () => {
     load: { queuedRows: 0, runningRows: 0 },
   });
   assert.equal([ready, refusals], [['cam/1'], []]);
+});
+
+Hello('is told what batches of a bundle take, once that was measured', () => {
+  const { session, transport, engine } = setting();
+  engine.introduce(served, [
+    { key: segmentKey(served.runKey, 0), rows: 1, runMicros: 1000 },
+    { key: segmentKey(served.runKey, 1), rows: 1, runMicros: 3000 },
+  ]);
+  session.onMessage(encodeHello(hello));
+  const [bundle] = parseWelcome(transport.lastFrame?.header).bundles;
+  const whole = ({ fixedMicros, perRowMicros }: BundleRun) => fixedMicros + perRowMicros;
+  const runs = (bundle?.runs ?? []).map((run) => [run.cut, run.exit, Math.round(whole(run) / 10)]);
+  assert.equal(runs, [
+    [0, 0, 100],
+    [0, 1, 400],
+    [1, 1, 300],
+  ]);
 });
 
 Hello('that does not come in time ends the connection; one in time does not', () => {

@@ -27,7 +27,7 @@ function listed(text: string, heading: string, word: RegExp): string[] {
   return [...part.matchAll(word)].map(([, name = '']) => name);
 }
 
-const commands = listed(help(), 'Commands', /^ {2}([a-z]+) /gm).filter((name) => name !== 'help');
+const commands = listed(help(), 'Commands', /^ {2}([a-z][a-z0-9]*) /gm).filter((name) => name !== 'help');
 
 /** The page's section on one command. */
 function sectionOf(command: string): string {
@@ -46,7 +46,7 @@ Options('has a section for every command, and for no other', () => {
 function optionsOf(...command: readonly string[]): string[] {
   const text = help(...command);
   const own = listed(text, 'Options', /^ {2}(?:-\w, )?(--[a-z-]+)/gm);
-  const under = listed(text, 'Commands', /^ {2}([a-z]+) /gm).filter((name) => name !== 'help');
+  const under = listed(text, 'Commands', /^ {2}([a-z][a-z0-9]*) /gm).filter((name) => name !== 'help');
   return [...new Set([...own, ...under.flatMap((name) => optionsOf(...command, name))])];
 }
 

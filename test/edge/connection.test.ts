@@ -25,6 +25,8 @@ interface Setting {
   readonly goaways: string[];
   readonly ends: OfframpError[];
   readonly late: () => number;
+  /** Bytes and milliseconds of what was no request. */
+  readonly roundTrips: [bytes: number, ms: number][];
 }
 
 function dialled(change: { readonly limits?: ConnectionLimits; readonly clock?: Clock } = {}): Setting {
@@ -34,6 +36,7 @@ function dialled(change: { readonly limits?: ConnectionLimits; readonly clock?: 
   const goaways: string[] = [];
   const ends: OfframpError[] = [];
   let late = 0;
+  const roundTrips: [number, number][] = [];
   const limits = change.limits ?? { welcomeTimeoutMs: 500, maxWaiting: 2 };
   const connection = new Connection(testCloud.dial, hello, change.clock ?? clock, limits, {
     onReady: (welcome) => ready.push(welcome),
@@ -42,8 +45,10 @@ function dialled(change: { readonly limits?: ConnectionLimits; readonly clock?: 
     onLate: () => {
       late++;
     },
+    onRoundTrip: (bytes, ms) => roundTrips.push([bytes, ms]),
   });
-  return { connection, cloud: testCloud.last, clock, ready, goaways, ends, late: () => late };
+  const { last: cloud } = testCloud;
+  return { connection, cloud, clock, ready, goaways, ends, late: () => late, roundTrips };
 }
 
 function ready(change: Partial<Welcome> = {}, options: Parameters<typeof dialled>[0] = {}): Setting {
@@ -70,6 +75,18 @@ Handshake('takes the pace of its pings from the welcome, within bounds', () => {
     cloud.events.onMessage(encodeWelcome({ ...welcome, heartbeatMs: said }));
     assert.equal(cloud.transport.heartbeats, [taken]);
   }
+});
+
+Handshake('tells how long the hello took until its welcome, and every ping', () => {
+  const { cloud, clock, roundTrips } = dialled();
+  clock.advance(100);
+  cloud.events.onOpen();
+  clock.advance(40);
+  assert.equal(roundTrips, []);
+  cloud.events.onMessage(encodeWelcome(welcome));
+  assert.equal(roundTrips, [[clientWireBytes(encodeHello(hello).length), 40]]);
+  cloud.events.onRoundTrip?.(6, 38);
+  assert.equal(roundTrips[1], [6, 38]);
 });
 
 Handshake('says hello when open, and is ready with the welcome', () => {

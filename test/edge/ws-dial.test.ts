@@ -22,12 +22,15 @@ interface Dialled {
   readonly transport: DialledTransport;
   readonly messages: Uint8Array[];
   readonly ends: End[];
+  /** Of pings. */
+  readonly roundTripsMs: readonly number[];
   readonly opened: () => boolean;
   readonly ended: Promise<End>;
 }
 
 function dial(port: number, change: Partial<DialOptions> = {}): Dialled {
   const messages: Uint8Array[] = [];
+  const roundTripsMs: number[] = [];
   const ends: End[] = [];
   let opened = false;
   let settle: (end: End) => void = () => {};
@@ -45,12 +48,13 @@ function dial(port: number, change: Partial<DialOptions> = {}): Dialled {
       opened = true;
     },
     onMessage: (message) => messages.push(new Uint8Array(message)),
+    onRoundTrip: (_bytes, ms) => roundTripsMs.push(ms),
     onClose: (code, reason) => {
       ends.push({ code, reason });
       settle({ code, reason });
     },
   });
-  return { transport, messages, ends, opened: () => opened, ended };
+  return { transport, messages, roundTripsMs, ends, opened: () => opened, ended };
 }
 
 function portOf(server: Pick<Server, 'address'> | WebSocketServer): number {
@@ -186,7 +190,11 @@ Dial('pings at the pace that it is set to, and drops the server by it', async ()
   let pings = 0;
   peer.on('ping', () => pings++);
   dialled.transport.setHeartbeat?.(50);
-  await until(() => pings >= 3);
+  await until(() => pings >= 3 && dialled.roundTripsMs.length >= 2);
+  assert.ok(
+    dialled.roundTripsMs.every((ms) => ms > 0 && ms < 1000),
+    `${dialled.roundTripsMs} ms`,
+  );
   assert.is(dialled.ends.length, 0);
   peer.pong = () => {};
   assert.is((await within(3000, dialled.ended)).code, 1006);

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -369,5 +370,43 @@ Plans('refuses records of nothing and steps that are none', () => {
     /^steps: got 0/,
   );
 });
+
+Plans(
+  'a device on which images wait for each other sends what it would keep if they came one by one',
+  async () => {
+    const folder = fileURLToPath(new URL('../../models/b-resnet-cifar10', import.meta.url));
+    const bundle = await openBundle(bundleFolder(folder), { segments: [] });
+    const planner = new Planner({ manifest: bundle.manifest, records: await bundle.records('calibration') });
+    const cloud = {
+      link: { predictMs: () => constant(90), quantileMs: () => 90, shareWithin: () => 1 },
+      ...{ queueMs: { medianMs: 0 }, batchRows: 1, lines: [{ cut: 0, exit: 2, perRowMs: 0, fixedMs: 3 }] },
+    };
+    const exitMs = [20, 120, 150].map((medianMs) => ({ medianMs }));
+    const chosen = (imagesPerSecond?: number) => {
+      const arriving =
+        imagesPerSecond === undefined ? {} : { arriving: { imagesPerSecond, gapVariation: 1 } };
+      const choice = planner.choose(
+        { device: { exitMs, ...arriving }, cloud },
+        { aim: 'latency', accuracyFloor: 0.92 },
+      );
+      return choice?.prediction;
+    };
+    assert.is(chosen()?.plan.cut, 1);
+    const alone = planner.predict({ device: { exitMs }, cloud }).find(({ plan }) => plan.cut === 3);
+    const crowded = planner
+      .predict({ device: { exitMs, arriving: { imagesPerSecond: 10, gapVariation: 1 } }, cloud })
+      .find(({ plan }) => plan.key === alone?.plan.key);
+    assert.ok(
+      (crowded?.meanMs ?? 0) > 1.5 * (alone?.meanMs ?? 0),
+      `${crowded?.meanMs} against ${alone?.meanMs} ms`,
+    );
+    assert.is(crowded?.deviceMs, alone?.deviceMs, 'waiting is no work');
+    const { stagesMs, meanMs = 0, latency } = crowded ?? {};
+    const stages = Object.values(stagesMs ?? {}).reduce((sum, ms) => sum + ms, 0);
+    assert.ok(Math.abs(stages - meanMs) < 1e-6 && Math.abs((latency?.meanMs ?? 0) - meanMs) < 1e-6);
+    // At 40 images a second its first segment alone takes most of the time.
+    assert.is(chosen(40)?.plan.cut, 0);
+  },
+);
 
 Plans.run();

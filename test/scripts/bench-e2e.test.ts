@@ -9,6 +9,7 @@ import { benchE2e, type E2eBenchOptions } from '../../scripts/bench/e2e/bench.ts
 import { chooseCells } from '../../scripts/bench/e2e/choose-cells.ts';
 import { compareRuns } from '../../scripts/bench/e2e/compare.ts';
 import { metricSum } from '../../scripts/bench/e2e/daemon-client.ts';
+import { packetLinkLacking } from '../../scripts/bench/e2e/packet-link.ts';
 import { policyArguments } from '../../scripts/bench/e2e/policy-arguments.ts';
 import { Replies } from '../../scripts/bench/e2e/replies.ts';
 import { StageMeans } from '../../scripts/bench/e2e/stage-means.ts';
@@ -20,6 +21,7 @@ import { parseScenario, prepareScenario, runCell, Tally } from '../../scripts/si
 import { openBundle } from '../../shared/bundle/index.ts';
 import { OfframpError } from '../../shared/errors.ts';
 import { bundleFolder } from '../../shared/host/index.ts';
+import { skip } from '../support/data.ts';
 
 const bundleId = 'b-lenet-mnist';
 const bundle = await openBundle(bundleFolder(findBundle(bundleId)));
@@ -106,6 +108,17 @@ Live('answers what the simulator sends, every image once, by the routes of the p
     assert.ok(Math.abs(stages - live.latencyMs.mean.ms) < 0.01, `${stages} ms of ${live.latencyMs.mean.ms}`);
     assert.ok(sendLateMs.p50 >= 0 && sendLateMs.p50 <= sendLateMs.max);
   }
+});
+
+Live('reaches the server over packets too, each device from a namespace of its own', async () => {
+  const lacking = packetLinkLacking();
+  if (lacking !== undefined) return skip(lacking);
+  const only = ['near/split*'];
+  const { results } = await benchE2e(benchOptions({ only, seconds: 2, emulator: 'packet' }));
+  const [run] = results;
+  assert.is(run?.routes.features, 1);
+  assert.ok((run?.images ?? 0) > 0);
+  assert.ok((run?.latencyMs.p50.ms ?? 0) >= 20, 'there and back is a round trip at least');
 });
 
 Live('refuses what cannot be run, by code', async () => {

@@ -1,0 +1,10 @@
+export {
+  keepServerAddress,
+  type PacketCounts,
+  PacketLink,
+  type PacketLinkOptions,
+  type PacketLinkPlaces,
+  type PacketLinkSummary,
+  packetLinkLacking,
+  type ServerAddress,
+} from './packet-link.ts';

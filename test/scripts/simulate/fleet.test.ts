@@ -1,0 +1,141 @@
+/** A simulated device and server against what queueing theory says, and against the sum of their parts. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { planOf, simulateFleet } from '../../../scripts/simulate/index.ts';
+import { fixedSteering } from '../../../scripts/simulate/steering.ts';
+import { exitTaken } from '../../../shared/exits/index.ts';
+import { bundle, costs, edgeOnly, exponential, fleet, images, plainLink } from './fleet-source.ts';
+
+function isNear(got: number, expected: number, share: number): void {
+  assert.ok(
+    Math.abs(got - expected) <= share * expected,
+    `got ${got}, expected ${expected} within ${100 * share} %`,
+  );
+}
+
+const meanOf = (samples: readonly number[]) => samples.reduce((sum, ms) => sum + ms, 0) / samples.length;
+
+const Queues = suite('a simulated device');
+
+Queues('waits half of rho / (1 - rho) services when all take the same (M/D/1)', async () => {
+  // Two segments of 10 ms, nothing leaves between them.
+  for (const use of [0.3, 0.6, 0.8]) {
+    const arrivals = { kind: 'poisson' as const, imagesPerSecond: 50 * use };
+    const { latencyMs } = await simulateFleet(fleet({ arrivals, seconds: 4000 }));
+    isNear(latencyMs.mean.ms, 20 + (10 * use) / (1 - use), 0.05);
+  }
+});
+
+Queues(
+  'waits rho / (1 - rho) services when they are exponential (M/M/1), and as long at the 95th percentile',
+  async () => {
+    const service = exponential.map((ms) => 10 * ms);
+    const oneSegment = planOf(bundle, { name: 'first exit', cut: 1, thresholds: [1] });
+    for (const use of [0.3, 0.6]) {
+      const arrivals = { kind: 'poisson' as const, imagesPerSecond: (1000 * use) / meanOf(service) };
+      const options = {
+        arrivals,
+        costs: costs(service),
+        steering: () => fixedSteering(oneSegment),
+        seconds: 20_000,
+      };
+      const { latencyMs, routes } = await simulateFleet(fleet(options));
+      assert.ok(routes.exit > 0.99, 'a threshold of 1 lets every image go');
+      isNear(latencyMs.mean.ms, meanOf(service) / (1 - use), 0.05);
+      isNear(latencyMs.p95.ms, (-Math.log(0.05) * meanOf(service)) / (1 - use), 0.08);
+    }
+  },
+);
+
+Queues('refuses what is more than it may have under way, and answers the rest', async () => {
+  const arrivals = { kind: 'bursty' as const, imagesPerSecond: 30, burstImages: 10 };
+  const found = await simulateFleet(fleet({ arrivals, maxInFlight: 4, seconds: 100, warmUpSeconds: 0 }));
+  assert.ok(found.refused > 0 && found.images > 0);
+  isNear(found.images + found.refused, 3000, 0.3);
+});
+
+Queues.run();
+
+const Server = suite('a simulated server');
+const sent = planOf(bundle, { name: 'send all', cut: 0 });
+
+Server('over a link that takes no time takes as long as it computes', async () => {
+  const options = { costs: costs([10], { fixedMs: 3, perRowMs: 0.5 }), steering: () => fixedSteering(sent) };
+  const arrivals = { kind: 'periodic' as const, imagesPerSecond: 20 };
+  const found = await simulateFleet(fleet({ ...options, arrivals, seconds: 100 }));
+  const last = images.table.exits - 1;
+  const thresholds = bundle.manifest.exits.slice(0, -1).map(({ threshold = 0 }) => threshold);
+  const deep = Array.from(
+    { length: found.images },
+    (_, image) => exitTaken(images.table, image, thresholds) === last,
+  );
+  assert.is(found.routes.image, 1);
+  assert.is(Math.round(1000 * found.latencyMs.p50.ms) / 1000, 3.5);
+  assert.is(Math.round(1000 * found.latencyMs.max) / 1000, 7, 'both segments');
+  // Warm-up images come before those that are counted; the share of deep ones is that of the records.
+  const share = deep.filter(Boolean).length / deep.length;
+  isNear(found.latencyMs.mean.ms, 3.5 * (1 + share), 0.02);
+});
+
+Server('adds the link both ways, and the device when it has the first segment', async () => {
+  const split = planOf(bundle, { name: 'split', cut: 1, exits: 'none' });
+  const arrivals = { kind: 'periodic' as const, imagesPerSecond: 5 };
+  const options = { arrivals, link: plainLink(20), steering: () => fixedSteering(split), seconds: 100 };
+  const found = await simulateFleet(fleet({ ...options, costs: costs([7], { fixedMs: 2, perRowMs: 1 }) }));
+  assert.is(found.routes.features, 1);
+  assert.is(Math.round(1000 * found.latencyMs.p50.ms) / 1000, 7 + 40 + 3);
+  assert.is(found.degraded.share, 0);
+});
+
+Server(
+  'serves a full batch in the time of one where rows cost nothing, so that many devices wait little',
+  async () => {
+    const arrivals = { kind: 'poisson' as const, imagesPerSecond: 1 };
+    const options = { arrivals, devices: 200, costs: costs([1], { fixedMs: 10, perRowMs: 0 }), seconds: 60 };
+    const found = await simulateFleet(fleet({ ...options, steering: () => fixedSteering(sent) }));
+    assert.ok((found.batchRows ?? 0) > 1.5, `${found.batchRows} rows a batch`);
+    // Bulk service: who comes while a batch runs waits for its end at most, then runs; 20 ms for the exit behind the second segment.
+    assert.ok(found.latencyMs.p50.ms >= 10 && found.latencyMs.p50.ms <= 20, `${found.latencyMs.p50.ms} ms`);
+  },
+);
+
+Server('that is too late leaves the answer to the device, marked so', async () => {
+  const split = planOf(bundle, { name: 'split', cut: 1, exits: 'none' });
+  const arrivals = { kind: 'periodic' as const, imagesPerSecond: 5 };
+  const options = {
+    arrivals,
+    link: plainLink(300),
+    budgetMs: 200,
+    steering: () => fixedSteering(split),
+    seconds: 100,
+  };
+  const found = await simulateFleet(fleet(options));
+  assert.is(found.degraded.share, 1);
+  assert.is(found.lateShare, 0);
+  assert.ok(found.latencyMs.max <= 200);
+  assert.ok((found.degraded.accuracy ?? 0) > 0.9, 'the branch is right as often as it is recorded to be');
+});
+
+Server.run();
+
+const Seeds = suite('a seed');
+
+Seeds('fixes every figure', async () => {
+  const options = { devices: 5, seconds: 30, link: plainLink(10), steering: () => fixedSteering(sent) };
+  const [one, same] = await Promise.all([simulateFleet(fleet(options)), simulateFleet(fleet(options))]);
+  const other = await simulateFleet(fleet({ ...options, seed: 2 }));
+  assert.equal(one, same);
+  assert.not.equal(one.latencyMs, other.latencyMs);
+});
+
+Seeds('gives every policy the same images at the same moments', async () => {
+  const [one, other] = await Promise.all(
+    [sent, edgeOnly].map((plan) =>
+      simulateFleet(fleet({ seconds: 30, steering: () => fixedSteering(plan) })),
+    ),
+  );
+  assert.is(one?.images, other?.images);
+  assert.ok((one?.images ?? 0) > 100);
+});
+
+Seeds.run();
