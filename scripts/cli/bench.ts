@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { providers } from '../../shared/runtime/index.ts';
+import { emulatorNames } from '../bench/e2e/emulator-names.ts';
 import { exitModes } from '../bench/scheduler/service.ts';
 import { deviceOption, RepeatableOption, threadsOrAuto, wholeNumber } from '../options.ts';
 import { examples } from './examples.ts';
@@ -8,7 +9,9 @@ export function defineBench(): Command {
   // Before the subcommands, which take it over from here.
   const command = new Command('bench').exitOverride();
   command
-    .description('Measure parts by themselves: server, scheduler, accelerator, agent.')
+    .description(
+      'Measure parts by themselves, server, scheduler, accelerator, agent, and all of it together.',
+    )
     .addHelpText(
       'before',
       examples(
@@ -16,6 +19,7 @@ export function defineBench(): Command {
         'offramp bench cloud --data ../data',
         'offramp bench device --device webgpu --data ../data',
         'offramp bench edge',
+        "offramp bench e2e --scenario six-links --data ../data --only 'lte/*' --compare",
         'npm run -s bench -- scheduler --json',
       ),
     );
@@ -23,6 +27,7 @@ export function defineBench(): Command {
   addCloud(command);
   addDevice(command);
   addEdge(command);
+  addE2e(command);
   return command;
 }
 
@@ -209,5 +214,42 @@ function addEdge(command: Command): void {
     .action(async (options) => {
       const { benchEdgeCommand } = await import('../commands/bench-edge.ts');
       await benchEdgeCommand(options);
+    });
+}
+
+function addE2e(command: Command): void {
+  command
+    .command('e2e')
+    .description('Run a scenario of the simulator with real processes over emulated links.')
+    .addHelpText(
+      'before',
+      examples(
+        'offramp bench e2e --scenario six-links --data ../data --out six-links.json',
+        "offramp bench e2e --scenario mine.json --only 'lte/*' --only '3g/ours' --seconds 60",
+        'offramp bench e2e --scenario mine.json --compare --json',
+      ),
+    )
+    .requiredOption('--scenario <name or file>', 'one that comes with the project, or a file')
+    .option(
+      '--data <folder>',
+      "folder of the data sets (or OFFRAMP_DATA); without it the project's own pictures",
+    )
+    .addOption(
+      new RepeatableOption(
+        '--only <link/policy>',
+        'runs these cells alone, * stands for anything, may be repeated (default: all)',
+      ),
+    )
+    .option('--seconds <number>', "length of each run (default: the scenario's)", wholeNumber(1, 86_400))
+    .option('--jobs <number>', 'cells at the same time', wholeNumber(1, 64), 1)
+    .addOption(
+      new Option('--emulator <kind>', 'what stands in for the link').choices(emulatorNames).default('stream'),
+    )
+    .option('--compare', 'simulate the same cells as well, and say how far that is off')
+    .option('--out <file>', 'write the figures as JSON')
+    .option('--json', 'print JSON')
+    .action(async (options) => {
+      const { benchE2eCommand } = await import('../commands/bench-e2e.ts');
+      await benchE2eCommand(options);
     });
 }

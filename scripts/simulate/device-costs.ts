@@ -12,7 +12,8 @@ export interface DeviceCosts {
 }
 
 /**
- * @param slowdown how many times as long as on the measured machine a segment takes. The rest, decoding, codec and exit rule, is taken as
+ * @param slowdown how many times as long as on the measured machine a segment usually takes. What it varies by is not stretched: a
+ * smaller device is slower, not as many times less steady. The rest, decoding, codec and exit rule, is taken as
  * measured, as `offramp edge --slowdown` leaves it.
  */
 export function deviceCosts(
@@ -21,11 +22,11 @@ export function deviceCosts(
   slowdown: number,
   random: () => number,
 ): DeviceCosts {
-  const segments = segmentMs.map((samples) => sampler(samples, random));
+  const segments = segmentMs.map((samples) => sampler(slowed(samples, slowdown), random));
   const encodes = encodeMs.map((samples) => sampler(samples, random));
   const channelsOf = (cut: number) => manifest.segments[cut - 1]?.codes?.shape[0] ?? 1;
   return {
-    segmentMs: (segment) => slowdown * (segments[segment]?.() ?? 0),
+    segmentMs: (segment) => segments[segment]?.() ?? 0,
     exitMs: sampler(exitMs, random),
     encodeMs: (cut, channels) => {
       const all = channelsOf(cut);
@@ -34,4 +35,9 @@ export function deviceCosts(
     prepareMs: sampler(prepareMs, random),
     callMs: sampler(callMs, random),
   };
+}
+
+function slowed(ascending: readonly number[], slowdown: number): number[] {
+  const moreMs = (slowdown - 1) * (ascending[ascending.length >> 1] ?? 0);
+  return ascending.map((ms) => Math.max(0, ms + moreMs));
 }

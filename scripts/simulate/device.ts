@@ -35,6 +35,8 @@ export interface DeviceOptions {
   readonly images: ReplayedImages;
   readonly costs: DeviceCosts;
   readonly steering: Steering;
+  /** The manifest's thresholds, for exits of which a plan says nothing. */
+  readonly calibrated: readonly number[];
   /** Absent on a device that stands alone. */
   readonly cloud: SimulatedCloud | undefined;
   readonly up: Pick<OneWay, 'send'>;
@@ -191,8 +193,9 @@ export class SimulatedDevice {
 
   #leaves({ image, plan }: Journey, exit: number): boolean {
     if (exit === this.#last) return true;
-    const { table } = this.#options.images;
-    return (table.entropies[exit]?.[image] ?? 1) < (plan.thresholds[exit] ?? 0);
+    const { images, calibrated } = this.#options;
+    const threshold = plan.thresholds[exit] ?? calibrated[exit] ?? 0;
+    return (images.table.entropies[exit]?.[image] ?? 1) < threshold;
   }
 
   #encode(journey: Journey, exitMs: number): void {

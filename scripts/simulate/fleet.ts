@@ -125,6 +125,7 @@ function addDevice(options: FleetOptions, { time, cloud, tally, untilMs }: RunPa
   const { labels } = images.table;
   const device = new SimulatedDevice({
     ...{ name: String(index), time, images, cloud, up, down, server, budgetMs, maxInFlight },
+    calibrated: bundle.manifest.exits.map(({ threshold = 0 }) => threshold),
     costs: deviceCosts(
       bundle.manifest,
       options.costs.device,
