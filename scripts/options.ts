@@ -35,6 +35,13 @@ export function factor(text: string): number {
   throw new InvalidArgumentError('Expected a number from 1 to 1000.');
 }
 
+/** Parses a duration of at most ten minutes. */
+export function milliseconds(text: string): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (value >= 0 && value <= 600_000) return value;
+  throw new InvalidArgumentError('Expected a number of milliseconds from 0 to 600000.');
+}
+
 /** Parses a number of inference threads, or `auto`. */
 export function threadsOrAuto(text: string): number | 'auto' {
   return text === 'auto' ? text : wholeNumber(0, 64)(text);

@@ -28,6 +28,7 @@ export interface HttpApiOptions {
   readonly thresholds?: FixedThresholds | undefined;
   /** How many times as long as on this machine a run takes; absent: 1. */
   readonly slowdown?: number | undefined;
+  readonly segmentMs?: readonly number[] | undefined;
   readonly bundle: Bundle;
   readonly runner: Runner;
   /** All servers as one; absent on a device that stands alone. */
@@ -167,12 +168,13 @@ function budgetOf(request: FastifyRequest): number | undefined {
 
 function status(options: HttpApiOptions): unknown {
   const { agent, auditor, bundle, runner, cloud, uplinks, pilot, version } = options;
-  const { thresholds, slowdown = 1 } = options;
+  const { thresholds, slowdown = 1, segmentMs } = options;
   const { id, version: bundleVersion, exits } = bundle.manifest;
   return {
     version,
     provider: runner.provider,
     slowdown: slowdown === 1 ? undefined : slowdown,
+    segmentMs,
     bundle: { id, version: bundleVersion, digest: bundle.digest, exits },
     inFlight: agent.inFlight,
     thresholds,

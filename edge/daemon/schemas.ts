@@ -107,6 +107,9 @@ const status = Type.Object(
     slowdown: Type.Optional(
       Type.Number({ minimum: 1, description: 'how many times as long as on this machine each run takes' }),
     ),
+    segmentMs: Type.Optional(
+      Type.Array(milliseconds, { description: 'what each segment takes, where that was set for a trial' }),
+    ),
     bundle: Type.Object({
       id: Type.String(),
       version: Type.String(),

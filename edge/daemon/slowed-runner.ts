@@ -8,11 +8,13 @@ import type {
   WarmRun,
 } from '../../shared/runtime/index.ts';
 
+/** How long a run takes: so many times as long as is usual for its graph here, 1 at least; or a time for each graph, by its key. */
+export type Pace = { readonly factor: number } | { readonly graphMs: ReadonlyMap<string, number> };
+
 export interface SlowedRunnerOptions {
   /** Computes; the slowed one closes it. */
   readonly runner: LoadingRunner;
-  /** How many times as long each run takes, 1 at least. */
-  readonly factor: number;
+  readonly pace: Pace;
   /** Runs that may wait while all places are taken; beyond it `run` refuses with BUSY. */
   readonly maxQueuedRuns: number;
 }
@@ -25,26 +27,32 @@ interface Waiting {
 /** Node's timers count whole milliseconds and are late by up to one more. */
 const timerSlackMs = 1.5;
 
+/** Runs of a graph by which the usual one is told. */
+const usualRuns = 32;
+
 /**
- * A runner that takes its time, as a smaller device would: a run holds its place for `factor` times as long as it computes, so that the
- * next one does not begin sooner. As many proceed at the same time as the runner inside has parallel ones, first come first served.
+ * A runner that takes its time, as a smaller device would: a run holds its place until that time is over, so that the next one does not
+ * begin sooner. A smaller device is slower, not as many times less steady: a run that takes longer than usual here is not stretched as
+ * much. As many proceed at the same time as the runner inside has parallel ones, first come first served.
  * Nothing is computed while a run waits, and nothing is blocked.
  */
 export class SlowedRunner implements LoadingRunner {
   /** As they would be at this speed. */
   readonly warmRuns: readonly WarmRun[];
   readonly #runner: LoadingRunner;
-  readonly #factor: number;
+  readonly #pace: Pace;
+  /** What the last runs of each graph took here, microseconds. */
+  readonly #recent = new Map<string, number[]>();
   readonly #maxQueuedRuns: number;
   readonly #waiting: Waiting[] = [];
   readonly #running = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
   /** @throws OfframpError CONFIG_INVALID for a factor below 1. */
-  constructor({ runner, factor, maxQueuedRuns }: SlowedRunnerOptions) {
-    checkSlowdown(factor);
+  constructor({ runner, pace, maxQueuedRuns }: SlowedRunnerOptions) {
+    if ('factor' in pace) checkSlowdown(pace.factor);
     this.#runner = runner;
-    this.#factor = factor;
+    this.#pace = pace;
     this.#maxQueuedRuns = maxQueuedRuns;
     this.warmRuns = this.#stretched(runner.warmRuns);
   }
@@ -101,8 +109,10 @@ export class SlowedRunner implements LoadingRunner {
 
   async #runSlowly(key: string, input: Uint8Array<ArrayBuffer>, rows: number): Promise<RunOutput> {
     const output = await this.#runner.run(key, input, rows);
-    await untilMoment(performance.now() + ((this.#factor - 1) * output.runMicros) / 1000);
-    return { ...output, runMicros: output.runMicros * this.#factor };
+    const endsAtMs = performance.now();
+    const runMicros = this.#slowMicros(key, output.runMicros);
+    await untilMoment(endsAtMs + (runMicros - output.runMicros) / 1000);
+    return { ...output, runMicros };
   }
 
   /** Takes a place for as long as the work lasts, then has those begin that there is room for. */
@@ -117,8 +127,19 @@ export class SlowedRunner implements LoadingRunner {
     }
   }
 
+  /** What a run takes that took `micros` here; never less. */
+  #slowMicros(key: string, micros: number): number {
+    if ('graphMs' in this.#pace) return Math.max(micros, 1000 * (this.#pace.graphMs.get(key) ?? 0));
+    const recent = this.#recent.get(key) ?? [];
+    this.#recent.set(key, recent);
+    recent.push(micros);
+    if (recent.length > usualRuns) recent.shift();
+    const usual = [...recent].sort((one, other) => one - other)[(recent.length - 1) >> 1] ?? micros;
+    return micros + (this.#pace.factor - 1) * usual;
+  }
+
   #stretched(runs: readonly WarmRun[]): WarmRun[] {
-    return runs.map((run) => ({ ...run, runMicros: run.runMicros * this.#factor }));
+    return runs.map((run) => ({ ...run, runMicros: this.#slowMicros(run.key, run.runMicros) }));
   }
 }
 

@@ -11,8 +11,10 @@ export interface RunnerConfig {
   readonly threadsPerWorker: number;
   /** Absent: native. */
   readonly runtime?: EdgeRuntime | undefined;
-  /** How many times as long each run of a segment takes as it does on this machine, for trials; absent: 1. */
+  /** How many times as long each run of a segment takes as it usually does on this machine, for trials; absent: 1. */
   readonly slowdown?: number | undefined;
+  /** What each segment takes, milliseconds, for trials; in place of `slowdown`. Those it has none for are as quick as they are. */
+  readonly segmentMs?: readonly number[] | undefined;
 }
 
 /** What may hold up sockets and timers; the way to a thread and back takes a tenth of it. */
@@ -24,9 +26,13 @@ export async function startRunner(
   graphs: readonly SegmentGraph[],
   maxQueuedRuns: number,
 ): Promise<LoadingRunner> {
-  const { slowdown: factor = 1 } = config;
+  const { slowdown: factor = 1, segmentMs } = config;
   const runner = await startAtFullSpeed(config, graphs, maxQueuedRuns);
-  return factor === 1 ? runner : new SlowedRunner({ runner, factor, maxQueuedRuns });
+  if (segmentMs !== undefined) {
+    const graphMs = new Map(graphs.map(({ key }, index) => [key, segmentMs[index] ?? 0]));
+    return new SlowedRunner({ runner, pace: { graphMs }, maxQueuedRuns });
+  }
+  return factor === 1 ? runner : new SlowedRunner({ runner, pace: { factor }, maxQueuedRuns });
 }
 
 /** By the time that runs really take: slowed-down ones hold up nothing while they wait. */

@@ -54,7 +54,7 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
   });
   const app = httpApi({
     ...{ agent, auditor, bundle, runner, cloud, uplinks, pilot: running.pilot },
-    ...{ thresholds: running.thresholds, slowdown: config.slowdown },
+    ...{ thresholds: running.thresholds, slowdown: config.slowdown, segmentMs: config.segmentMs },
     ...{ metrics, admit, resize, version, logger },
   });
   try {
@@ -87,10 +87,12 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
 
 /** What is not as it would be in earnest. */
 function sayTrial(
-  { logger, auditShare = 0, slowdown = 1 }: EdgeConfig,
+  { logger, auditShare = 0, slowdown = 1, segmentMs }: EdgeConfig,
   { auditor, cloud, thresholds }: RunningAgent,
 ): void {
   if (slowdown !== 1) logger.warn({ slowdown }, 'every run of a segment takes longer than it would here');
+  if (segmentMs !== undefined)
+    logger.warn({ segmentMs }, 'runs of segments take as long as they were told to');
   if (thresholds === undefined) return;
   const { inUse, calibrated } = thresholds;
   logger.warn({ thresholds: inUse, calibrated }, 'thresholds are fixed, and not those of the calibration');

@@ -6,6 +6,7 @@ import {
   channels,
   factor,
   logLevelOption,
+  milliseconds,
   NumbersOption,
   port,
   RepeatableOption,
@@ -82,6 +83,13 @@ export function defineEdge(): ConfiguredCommand {
       'for trials: each run of a segment takes so many times as long, as on a smaller device',
       factor,
       1,
+    )
+    .addOption(
+      new NumbersOption(
+        '--segment-ms <list>',
+        'for trials: milliseconds that a run of each segment takes, as on another device',
+        milliseconds,
+      ).conflicts('slowdown'),
     )
     .option(
       '--max-in-flight <number>',

@@ -29,6 +29,7 @@ export interface EdgeCommandOptions extends CloudTlsSettings, TracingSettings, W
   readonly workers: number | 'auto';
   readonly threads: number;
   readonly slowdown: number;
+  readonly segmentMs?: readonly number[];
   readonly maxInFlight: number;
   readonly objective?: Aim;
   readonly accuracyFloor?: number;
@@ -64,6 +65,7 @@ export async function edgeCommand(options: EdgeCommandOptions): Promise<void> {
     workers: options.workers,
     threadsPerWorker: options.threads,
     slowdown: options.slowdown,
+    segmentMs: options.segmentMs,
     maxInFlight: options.maxInFlight,
     objective: objectiveOf(options),
     auditShare: options.auditShare,

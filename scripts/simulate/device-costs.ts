@@ -12,9 +12,9 @@ export interface DeviceCosts {
 }
 
 /**
- * @param slowdown how many times as long as on the measured machine a segment usually takes. What it varies by is not stretched: a
- * smaller device is slower, not as many times less steady. The rest, decoding, codec and exit rule, is taken as
- * measured, as `offramp edge --slowdown` leaves it.
+ * @param slowdown how many times as long as on the measured machine a segment usually takes. It then always takes that: a smaller device
+ * is slower, not as many times less steady, and `offramp edge --segment-ms` keeps to it as well. The rest, decoding, codec and exit rule, is taken as
+ * measured, as that leaves it.
  */
 export function deviceCosts(
   manifest: Pick<Manifest, 'segments'>,
@@ -38,6 +38,7 @@ export function deviceCosts(
 }
 
 function slowed(ascending: readonly number[], slowdown: number): number[] {
-  const moreMs = (slowdown - 1) * (ascending[ascending.length >> 1] ?? 0);
-  return ascending.map((ms) => Math.max(0, ms + moreMs));
+  if (slowdown === 1) return [...ascending];
+  const usualMs = slowdown * (ascending[ascending.length >> 1] ?? 0);
+  return ascending.map((ms) => Math.max(ms, usualMs));
 }

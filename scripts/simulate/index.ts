@@ -22,4 +22,5 @@ export {
   type Scenario,
 } from './scenario.ts';
 export { type TalliedImage, Tally, type TallyOptions } from './tally.ts';
+export { segmentMediansMs } from './true-costs.ts';
 export { VirtualTime } from './virtual-time.ts';

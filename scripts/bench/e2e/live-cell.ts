@@ -11,6 +11,7 @@ import {
   fleetOptions,
   type PreparedScenario,
   type RunResult,
+  segmentMediansMs,
   Tally,
 } from '../../simulate/index.ts';
 import { metricSum } from './daemon-client.ts';
@@ -129,7 +130,8 @@ function startCellDevice(
     socketPath: join(folder, `${index}.sock`),
     edgeArguments: [
       ...['--bundle', bundleFolder, '--budget-ms', String(base.budgetMs)],
-      ...['--slowdown', String(base.deviceSlowdown), '--max-in-flight', String(base.maxInFlight)],
+      ...slowness(base),
+      ...['--max-in-flight', String(base.maxInFlight)],
       ...['--audit-share', '0', '--workers', 'auto'],
       ...policyArguments(prepared.bundle, policy),
     ],
@@ -186,4 +188,11 @@ function cloudFigures(metrics: string, images: number) {
     cloudSecondsPer1000Images: (1000 * busySeconds) / Math.max(1, images),
     ...(batches > 0 && { batchRows: rows / batches }),
   };
+}
+
+/** What the profiled device takes for its segments, so many times as long; not what this machine takes now. */
+function slowness({ costs, deviceSlowdown }: Pick<FleetOptions, 'costs' | 'deviceSlowdown'>): string[] {
+  if (deviceSlowdown === 1) return [];
+  const segmentMs = segmentMediansMs(costs, deviceSlowdown);
+  return ['--segment-ms', segmentMs.map((ms) => ms.toFixed(3)).join()];
 }
