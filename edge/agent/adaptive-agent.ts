@@ -6,7 +6,8 @@ import { type ImageSource, sentFile } from './image-source.ts';
 import { pixelBytes } from './measured-costs.ts';
 import type { Pilot } from './pilot.ts';
 
-export interface AdaptiveAgentOptions extends Omit<AgentOptions, 'channels' | 'cut' | 'thresholds'> {
+export interface AdaptiveAgentOptions
+  extends Omit<AgentOptions, 'channels' | 'cut' | 'thresholds' | 'worth'> {
   readonly pilot: Pilot;
 }
 
@@ -56,6 +57,7 @@ export class AdaptiveAgent {
       ...this.#options,
       cut,
       thresholds,
+      worth: (exit, entropy) => this.#options.pilot.cloudWorth(exit, entropy),
       ...(channels !== undefined && { channels }),
     });
     this.#agents.set(key, agent);

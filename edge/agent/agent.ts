@@ -34,6 +34,8 @@ export interface AgentOptions {
   readonly maxInFlight: number;
   /** Of the device's exits, in place of the manifest's. */
   readonly thresholds?: readonly number[];
+  /** What the cloud would add to an answer, by the exit and its entropy; absent: always as much. */
+  readonly worth?: (exit: number, entropy: number) => number;
   /** Absent: the device's own answers are not audited. */
   readonly auditor?: Auditor;
   /** Absent: nothing is traced. */
@@ -58,7 +60,7 @@ const auditBudgetMs = 5000;
 const leastPriority = 64;
 
 /** What of a request depends on the image. */
-type Sent = Pick<Offload, 'rows' | 'format' | 'channels'>;
+type Sent = Pick<Offload, 'rows' | 'format' | 'channels' | 'worth'>;
 
 /**
  * The edge agent's core: runs the device's segments, lets confident images leave, sends the codes of the others to the cloud
@@ -150,7 +152,8 @@ export class Agent {
       return this.#onDevice(outcome, watch);
     }
     try {
-      const result = await this.#offload(outcome.codes, watch, budgetMs);
+      const worth = this.#options.worth?.(outcome.exit, outcome.decision.entropy);
+      const result = await this.#offload(outcome.codes, worth, watch, budgetMs);
       return this.#fromCloud(this.#decide(result, watch), outcome, watch);
     } catch (thrown) {
       return { ...this.#onDevice(outcome, watch), degraded: true, reason: OfframpError.from(thrown).code };
@@ -257,7 +260,12 @@ export class Agent {
     });
   }
 
-  async #offload(codes: Uint8Array, watch: Stopwatch, budgetMs: number): Promise<OffloadResult> {
+  async #offload(
+    codes: Uint8Array,
+    worth: number | undefined,
+    watch: Stopwatch,
+    budgetMs: number,
+  ): Promise<OffloadResult> {
     const { bundle, clock, cut, channels } = this.#options;
     const before = clock.now();
     const codec = bundle.codec(cut, channels);
@@ -265,7 +273,8 @@ export class Agent {
     watch.encodeMs = clock.now() - before;
     // All channels go unsaid: a frame of them means the same to every peer.
     const isAll = channels === undefined || codec === bundle.codec(cut);
-    return this.#send({ rows: [row], ...(isAll ? {} : { channels }) }, watch, budgetMs);
+    const sent = { rows: [row], ...(isAll ? {} : { channels }), ...(worth !== undefined && { worth }) };
+    return this.#send(sent, watch, budgetMs);
   }
 
   async #send(sent: Sent, watch: Stopwatch, budgetMs: number): Promise<OffloadResult> {

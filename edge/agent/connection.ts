@@ -35,6 +35,8 @@ export type Dial = (events: TransportEvents & { onOpen(): void }) => DialledTran
 export interface Offload extends Omit<InferRequest, 'id'> {
   /** Number of classes, for the shape of the logits that come back. */
   readonly classes: number;
+  /** What the cloud's answer would add to the device's own, above 0 and up to 1; absent: as much as any. Stays on the device. */
+  readonly worth?: number;
   /** Called with the bytes the request takes on the connection, WebSocket framing included, when it is sent. */
   readonly onSent?: (bytes: number) => void;
 }

@@ -13,7 +13,7 @@ const blamed: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'RUNTIME_FAILED',
   'RUNTIME_STOPPED',
 ]);
-/** With less there is no point in having the caller wait. */
+/** With less there is no point in having the caller wait, even for an answer to which the cloud would add the most. */
 const leastChance = 0.05;
 /** Without a word of when to come back. */
 const usualRetryMs = 50;
@@ -65,10 +65,13 @@ export class EndpointState {
     this.#watch.onRoundTrip(bytes, roundTripMs, nowMs);
   }
 
-  /** Why `bytes` should not be sent now though the server takes requests: they would hardly be answered in time. */
-  slowness(bytes: number, budgetMs: number, nowMs: number): OfframpError | undefined {
+  /**
+   * Why `bytes` should not be sent now though the server takes requests: they would hardly be answered in time.
+   * @param worth what the answer would add, above 0 and up to 1: the less, the likelier it has to come in time.
+   */
+  slowness(bytes: number, budgetMs: number, nowMs: number, worth = 1): OfframpError | undefined {
     const chance = this.#watch.chance(bytes, budgetMs, nowMs);
-    if (chance >= leastChance) return undefined;
+    if (chance * worth >= leastChance) return undefined;
     const odds = `${(100 * chance).toFixed(1)} % of such images would be answered in time`;
     return new OfframpError('LINK_SLOW', `The way to the cloud is too slow for the budget: ${odds}`);
   }

@@ -44,8 +44,8 @@ export class Endpoint {
     return this.#state.figures(nowMs);
   }
 
-  slowness(offload: Pick<Offload, 'budgetMs' | 'rows'>, nowMs: number): OfframpError | undefined {
-    return this.#state.slowness(bytesOf(offload), offload.budgetMs, nowMs);
+  slowness(offload: Pick<Offload, 'budgetMs' | 'rows' | 'worth'>, nowMs: number): OfframpError | undefined {
+    return this.#state.slowness(bytesOf(offload), offload.budgetMs, nowMs, offload.worth);
   }
 
   /** Why nothing should be sent now; `undefined` when it may be. */

@@ -78,6 +78,11 @@ export class Pilot {
     return this.#planner.calibratedAccuracy;
   }
 
+  /** See {@link Planner.cloudWorth}. */
+  cloudWorth(exit: number, entropy: number): number {
+    return this.#planner.cloudWorth(exit, entropy);
+  }
+
   /** What is followed, as of the last image; `undefined` before the first. */
   get choice(): Choice | undefined {
     return this.#choice;

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { recordRun } from '../evaluate/run-record.ts';
 import { milliseconds, print, printJson, say, table, withProgress } from '../output.ts';
-import { type CostProfile, measureProfile } from '../profile/index.ts';
+import { type CostProfile, measureProfile, profileText } from '../profile/index.ts';
 import { findBundle } from '../project.ts';
 
 export interface ProfileCommandOptions {
@@ -26,7 +26,7 @@ export async function profileCommand(options: ProfileCommandOptions): Promise<vo
   );
   const document = { ...profile, ...run };
   if (options.out !== undefined) {
-    await writeFile(options.out, `${JSON.stringify(document, null, 1)}\n`);
+    await writeFile(options.out, profileText(document));
     say(`Written to ${options.out}`);
   }
   if (options.json) printJson(document);

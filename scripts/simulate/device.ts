@@ -273,10 +273,15 @@ export class SimulatedDevice {
     if (cloud === undefined) return noCloud;
     if (leftMs <= 0) return tooLate;
     const bytes = images.requestBytes(journey.plan.cut, journey.plan.channels, journey.image);
-    const slowness = server.slowness(bytes, leftMs, time.now());
+    const slowness = server.slowness(bytes, leftMs, time.now(), this.#worth(journey));
     const refusal = server.refusal(time.now());
     if (slowness !== undefined && refusal === undefined) this.#probe(journey, cloud);
     return refusal ?? slowness;
+  }
+
+  #worth({ ownExit, image }: Journey): number | undefined {
+    const { steering, images } = this.#options;
+    return ownExit < 0 ? undefined : steering.worth?.(ownExit, images.table.entropies[ownExit]?.[image] ?? 1);
   }
 
   #probe(journey: Journey, cloud: SimulatedCloud): void {

@@ -30,6 +30,8 @@ export interface ImageCosts {
 export interface Steering {
   plan(nowMs: number): FollowedPlan;
   learn?(costs: ImageCosts): void;
+  /** What the cloud would add to an answer of the device's; absent: always as much. */
+  worth?(exit: number, entropy: number): number;
 }
 
 /** The same plan for every image. */
@@ -47,6 +49,7 @@ export function pilotSteering(
   const names = bundle.manifest.exits.map(({ name }) => name);
   return {
     pilot,
+    worth: (exit, entropy) => pilot.cloudWorth(exit, entropy),
     plan(nowMs) {
       const choice = pilot.plan(nowMs);
       if (choice === undefined)

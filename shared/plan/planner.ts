@@ -1,7 +1,8 @@
 import { OfframpError } from '../errors.ts';
-import { type ExitRecords, tabulateExits } from '../exits/index.ts';
+import { type ExitRecords, type ExitTable, tabulateExits } from '../exits/index.ts';
 import { type Candidates, listPlans } from './candidates.ts';
 import { type Choice, checkObjective, choosePlan, type Objective } from './choose.ts';
+import { type CloudWorth, cloudWorth } from './cloud-worth.ts';
 import type { PlanCosts } from './costs.ts';
 import { type Plan, type PlannedManifest, thresholdsOf } from './plan.ts';
 import { type Prediction, Predictor } from './predict.ts';
@@ -34,6 +35,8 @@ export class Planner {
   readonly calibratedAccuracy: number;
   readonly #manifest: PlannedManifest;
   readonly #replays = new Map<Plan, Replay>();
+  readonly #table: ExitTable;
+  readonly #worths = new Map<number, CloudWorth>();
 
   /** @throws OfframpError CONFIG_INVALID for no records or steps that are no whole number above 0. */
   constructor({ manifest, records, candidates = 'stricter', steps = defaultSteps }: PlannerOptions) {
@@ -47,6 +50,7 @@ export class Planner {
       records,
       manifest.exits.map(({ temperature }) => temperature),
     );
+    this.#table = table;
     this.plans = listPlans(manifest, table, candidates, steps);
     const done = new Map<string, Replay>();
     for (const plan of this.plans) {
@@ -70,6 +74,19 @@ export class Planner {
       const counted = this.#replays.get(plan);
       return (counted && predictor.predict(plan, counted)) ?? [];
     });
+  }
+
+  /**
+   * What the cloud would add to an answer of the device's, given how unsure the exit is: 1 for the images of which it is least
+   * sure, at least 0.1.
+   */
+  cloudWorth(exit: number, entropy: number): number {
+    let worth = this.#worths.get(exit);
+    if (worth === undefined) {
+      worth = cloudWorth(this.#table, exit);
+      this.#worths.set(exit, worth);
+    }
+    return worth.at(entropy);
   }
 
   /**

@@ -377,6 +377,29 @@ Slow(
   },
 );
 
+Slow(
+  'is tried for an image to which the cloud adds much, and not for one to which it adds little',
+  async () => {
+    const made = setting(1);
+    await practise(made, 40);
+    // A budget by which some answers come, and by which far from all do.
+    const budgetMs = await (async () => {
+      for (let ms = 10; ms < 40; ms += 0.5) {
+        const before = counts(made)[0] ?? 0;
+        const sent = made.endpoints.infer({ ...offload, budgetMs: ms, worth: 1 }).catch(() => undefined);
+        await settled();
+        if ((counts(made)[0] ?? 0) === before || made.servers[0]?.last.budgetMs !== ms) continue;
+        made.servers[0].last.answer();
+        await sent;
+        return ms;
+      }
+      return 0;
+    })();
+    assert.ok(budgetMs > 10, `${budgetMs} ms`);
+    await rejectsCode(made.endpoints.infer({ ...offload, budgetMs, worth: 0.1 }), 'LINK_SLOW');
+  },
+);
+
 Slow('with another server that is quick nobody notices', async () => {
   const made = setting(2, { breaker: { failures: 100, coolDownMs: 1, maxCoolDownMs: 1 } });
   const [, other] = made.servers;
