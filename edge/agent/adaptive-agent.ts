@@ -31,15 +31,15 @@ export class AdaptiveAgent {
     if (this.inFlight >= maxInFlight) {
       throw new OfframpError('BUSY', `${maxInFlight} images are already under way on this device`);
     }
-    const beganMs = clock.now();
-    const choice = pilot.plan(beganMs);
-    pilot.onPlanned(clock.now() - beganMs);
+    const choice = pilot.plan(clock.now());
     if (choice === undefined)
       throw new OfframpError('CONFIG_INVALID', 'There is no plan that this device can run');
     const { plan } = choice.prediction;
     const imageBytes = this.#imageBytes(source);
     const answer = await this.#agentOf(plan).classify(source, options);
     pilot.learn(answer, plan, imageBytes);
+    // When the answer has gone out: on a small device planning takes longer than a segment.
+    if (pilot.isDue(clock.now())) clock.schedule(0, () => this.#review());
     return { ...answer, plan: { key: plan.key, predictedMs: this.#predictedMs(choice, answer) } };
   }
 
@@ -48,6 +48,14 @@ export class AdaptiveAgent {
     const { bundle, cloud } = this.#options;
     if (cloud?.connected !== true) return undefined;
     return sentFile(source, cloud.maxImageBytes)?.file.length ?? pixelBytes(bundle);
+  }
+
+  #review(): void {
+    const { pilot, clock } = this.#options;
+    const beganMs = clock.now();
+    if (!pilot.isDue(beganMs)) return;
+    pilot.review(beganMs);
+    pilot.onReviewed(clock.now() - beganMs);
   }
 
   #agentOf({ key, cut, thresholds, channels }: Plan): Agent {

@@ -29,6 +29,8 @@ export interface PilotOptions extends MeasuredCostsOptions {
 
 /** How often costs are looked at; looking is a few microseconds, planning anew about a millisecond on a quick machine. */
 const lookEveryMs = 250;
+/** A choice of so long ago is not followed without a look. */
+const staleMs = 2000;
 /** Share of the time that planning may take, where the device is so slow that it would take more. */
 const planningShare = 0.02;
 const leastChange = 0.1;
@@ -53,7 +55,7 @@ export class Pilot {
   readonly #arrivals = new ArrivalRate();
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   #lookEveryMs = lookEveryMs;
-  #hasLooked = false;
+  #hadServer: boolean | undefined;
   #costs: PlanCosts | undefined;
   #choice: Choice | undefined;
   #changes = 0;
@@ -96,13 +98,25 @@ export class Pilot {
   /** The plan to follow for an image that comes now; `undefined` where the device can run none. */
   plan(nowMs: number): Choice | undefined {
     this.#arrivals.add(nowMs);
-    const followed = this.#follow(nowMs);
-    return this.#trial(followed, nowMs) ?? followed;
+    const isStale = nowMs - this.#lookedAtMs >= Math.max(staleMs, 2 * this.#lookEveryMs);
+    const hasServer = this.#options.link(nowMs) !== undefined;
+    if (isStale || hasServer !== this.#hadServer) this.#look(nowMs);
+    return this.#trial(this.#choice, nowMs) ?? this.#choice;
   }
 
-  /** How long the last {@link plan} took, which does not know it itself: a slow device looks less often. */
-  onPlanned(tookMs: number): void {
-    if (this.#hasLooked) this.#lookEveryMs = Math.max(lookEveryMs, tookMs / planningShare);
+  /** Whether it is time for {@link review}. */
+  isDue(nowMs: number): boolean {
+    return nowMs - this.#lookedAtMs >= this.#lookEveryMs;
+  }
+
+  /** Chooses anew if it is time to: between images, so that none waits for that. */
+  review(nowMs: number): void {
+    if (this.isDue(nowMs)) this.#look(nowMs);
+  }
+
+  /** How long a {@link review} took, which does not know it itself: a slow device looks less often. */
+  onReviewed(tookMs: number): void {
+    this.#lookEveryMs = Math.max(lookEveryMs, tookMs / planningShare);
   }
 
   /**
@@ -119,14 +133,14 @@ export class Pilot {
     return tried.sort((one, other) => one.loss - other.loss)[0];
   }
 
-  #follow(nowMs: number): Choice | undefined {
-    this.#hasLooked = nowMs - this.#lookedAtMs >= this.#lookEveryMs;
-    if (!this.#hasLooked) return this.#choice;
+  #look(nowMs: number): void {
     this.#lookedAtMs = nowMs;
     const { link, told, onPlan } = this.#options;
     const objective = this.#objective;
     const { arriving } = this.#arrivals;
-    const costs = this.#measured.costs({ link: link(nowMs), runs: told?.(), arriving });
+    const view = link(nowMs);
+    this.#hadServer = view !== undefined;
+    const costs = this.#measured.costs({ link: view, runs: told?.(), arriving });
     // While another plan is about to take over, the time has to be looked at as well.
     const isNews = this.#costs === undefined || costsDiffer(this.#costs, costs, leastChange);
     if (isNews) this.#costs = costs;
@@ -142,7 +156,6 @@ export class Pilot {
       this.#changes++;
       onPlan?.(this.#choice);
     }
-    return this.#choice;
   }
 
   /**

@@ -183,8 +183,9 @@ export class SimulatedDevice {
         journey.ownRunMs += runMs;
         journey.exitMs += exitMs;
         journey.ownExit = segment;
+        // Who waits comes first, as in the agent's runner: the next segment of this image asks for its turn like any other.
+        this.#waitingRuns.shift()?.();
         then(exitMs);
-        if (!this.#isComputing) this.#waitingRuns.shift()?.();
       });
     };
     if (this.#isComputing) this.#waitingRuns.push(start);
@@ -367,7 +368,7 @@ export class SimulatedDevice {
     const { route, exit, label, degraded, reason } = end;
     const latencyMs = time.now() + exitMs - arrivedAtMs;
     steering.learn?.({
-      ...{ ...journey, ...end },
+      ...{ ...journey, ...end, atMs: time.now() + exitMs },
       queueMs: (told?.queueMicros ?? 0) / 1000,
       cloudRunMs: (told?.runMicros ?? 0) / 1000,
     });

@@ -24,6 +24,8 @@ export interface ImageCosts {
   /** Last exit asked on the device, -1 for none. */
   readonly ownExit: number;
   readonly degraded: boolean;
+  /** When its answer was there. */
+  readonly atMs: number;
 }
 
 /** Chooses the plan of each image. */
@@ -70,6 +72,7 @@ export function pilotSteering(
         ...(device !== undefined && { device }),
       };
       pilot.learn(answer, plan, pictureBytes(image));
+      pilot.review(costs.atMs);
     },
   };
 }

@@ -126,7 +126,10 @@ Pictures('decides on a slow link whether the image is sent', async () => {
     segmentMs: [100, 100, 100],
     link: () => view,
   });
-  const cut = (nowMs: number) => pilot.plan(nowMs)?.prediction.plan.cut;
+  const cut = (nowMs: number) => {
+    pilot.review(nowMs);
+    return pilot.plan(nowMs)?.prediction.plan.cut;
+  };
   const learn = (count: number, prepare: number, bytes: number) => {
     const costs = finishedCosts(prepare);
     for (let image = 0; image < count; image++) pilot.learn(costs, { cut: 1, channels: 16 }, bytes);

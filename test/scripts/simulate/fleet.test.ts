@@ -16,21 +16,29 @@ function isNear(got: number, expected: number, share: number): void {
 const meanOf = (samples: readonly number[]) => samples.reduce((sum, ms) => sum + ms, 0) / samples.length;
 
 const Queues = suite('a simulated device');
+/** A threshold of 1 lets every image go. */
+const oneSegment = planOf(bundle, { name: 'first exit', cut: 1, thresholds: [1] });
 
 Queues('waits half of rho / (1 - rho) services when all take the same (M/D/1)', async () => {
-  // Two segments of 10 ms, nothing leaves between them.
   for (const use of [0.3, 0.6, 0.8]) {
-    const arrivals = { kind: 'poisson' as const, imagesPerSecond: 50 * use };
-    const { latencyMs } = await simulateFleet(fleet({ arrivals, seconds: 4000 }));
-    isNear(latencyMs.mean.ms, 20 + (10 * use) / (1 - use), 0.05);
+    const arrivals = { kind: 'poisson' as const, imagesPerSecond: 100 * use };
+    const options = { arrivals, steering: () => fixedSteering(oneSegment), seconds: 3000 };
+    const { latencyMs } = await simulateFleet(fleet(options));
+    isNear(latencyMs.mean.ms, 10 + (5 * use) / (1 - use), 0.04);
   }
+});
+
+Queues('lets an image that goes on wait behind those that came meanwhile, as the agent does', async () => {
+  // Each pair comes at once: s0 of both, then s1 of both.
+  const arrivals = { kind: 'bursty' as const, imagesPerSecond: 0.1, burstImages: 2 };
+  const { latencyMs } = await simulateFleet(fleet({ arrivals, seconds: 4000, warmUpSeconds: 0 }));
+  assert.equal([latencyMs.p50.ms, latencyMs.p95.ms].map(Math.round), [30, 40]);
 });
 
 Queues(
   'waits rho / (1 - rho) services when they are exponential (M/M/1), and as long at the 95th percentile',
   async () => {
     const service = exponential.map((ms) => 10 * ms);
-    const oneSegment = planOf(bundle, { name: 'first exit', cut: 1, thresholds: [1] });
     for (const use of [0.3, 0.6]) {
       const arrivals = { kind: 'poisson' as const, imagesPerSecond: (1000 * use) / meanOf(service) };
       const options = {
