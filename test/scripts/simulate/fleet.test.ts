@@ -32,7 +32,9 @@ Queues('lets an image that goes on wait behind those that came meanwhile, as the
   // Each pair comes at once: s0 of both, then s1 of both.
   const arrivals = { kind: 'bursty' as const, imagesPerSecond: 0.1, burstImages: 2 };
   const { latencyMs } = await simulateFleet(fleet({ arrivals, seconds: 4000, warmUpSeconds: 0 }));
-  assert.equal([latencyMs.p50.ms, latencyMs.p95.ms].map(Math.round), [30, 40]);
+  // 30 and 40 ms; were each finished before the next, 20 and 40.
+  isNear(latencyMs.mean.ms, 35, 0.02);
+  assert.is(Math.round(latencyMs.p95.ms), 40);
 });
 
 Queues(
