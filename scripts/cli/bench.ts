@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { providers } from '../../shared/runtime/index.ts';
 import { emulatorNames } from '../bench/e2e/emulator-names.ts';
 import { exitModes } from '../bench/scheduler/service.ts';
-import { deviceOption, RepeatableOption, threadsOrAuto, wholeNumber } from '../options.ts';
+import { deviceOption, RepeatableOption, share, threadsOrAuto, wholeNumber } from '../options.ts';
 import { examples } from './examples.ts';
 
 export function defineBench(): Command {
@@ -19,6 +19,7 @@ export function defineBench(): Command {
         'offramp bench cloud --data ../data',
         'offramp bench device --device webgpu --data ../data',
         'offramp bench edge',
+        'offramp bench drift --data ../data',
         "offramp bench e2e --scenario six-links --data ../data --only 'lte/*' --compare",
         'npm run -s bench -- scheduler --json',
       ),
@@ -27,6 +28,7 @@ export function defineBench(): Command {
   addCloud(command);
   addDevice(command);
   addEdge(command);
+  addDrift(command);
   addE2e(command);
   return command;
 }
@@ -214,6 +216,35 @@ function addEdge(command: Command): void {
     .action(async (options) => {
       const { benchEdgeCommand } = await import('../commands/bench-edge.ts');
       await benchEdgeCommand(options);
+    });
+}
+
+function addDrift(command: Command): void {
+  command
+    .command('drift')
+    .description('See how soon audits find changed pictures, and how often they cry wolf.')
+    .addHelpText(
+      'before',
+      examples(
+        'offramp bench drift --data ../data',
+        'offramp bench drift --bundle b-lenet-mnist --audit-share 0.02 --json',
+      ),
+    )
+    .option('--bundle <id or folder>', 'bundle to run', 'b-resnet-cifar10')
+    .option(
+      '--data <folder>',
+      "folder of the data sets (or OFFRAMP_DATA); without it the project's own digits for MNIST",
+    )
+    .option('--audit-share <share>', 'as of offramp edge', share, 0.005)
+    .option('--images <number>', 'images of each stream', wholeNumber(1, 10_000_000), 2_000_000)
+    .option('--runs <number>', 'streams of each shift', wholeNumber(1, 10_000), 20)
+    .option('--unshifted-runs <number>', 'streams of images as they are', wholeNumber(1, 10_000), 200)
+    .option('--seed <number>', 'of noise, streams and audits', wholeNumber(0, 2 ** 31), 1)
+    .option('--out <file>', 'write the figures as JSON')
+    .option('--json', 'print JSON')
+    .action(async (options) => {
+      const { benchDriftCommand } = await import('../commands/bench-drift.ts');
+      await benchDriftCommand(options);
     });
 }
 
