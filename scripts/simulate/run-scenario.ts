@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { defaultCloudLimits } from '../../cloud/index.ts';
 import { type Bundle, openBundle } from '../../shared/bundle/index.ts';
 import { OfframpError, reasonOf } from '../../shared/errors.ts';
@@ -7,7 +8,7 @@ import { bundleFolder } from '../../shared/host/index.ts';
 import { Planner } from '../../shared/plan/index.ts';
 import { type Link, parseLink, readTraceFile } from '../links/index.ts';
 import { type CostProfile, parseCostProfile, recordedStreams } from '../profile/index.ts';
-import { findBundle, projectFolder } from '../project.ts';
+import { findBundle } from '../project.ts';
 import type { Arrivals } from './arrivals.ts';
 import { type FleetOptions, type FleetResult, simulateFleet } from './fleet.ts';
 import { isFixed, planOf, staticPlans } from './policies.ts';
@@ -187,7 +188,7 @@ function readProfile(
 
 /** The one that comes with the project. */
 function shippedProfile(bundle: string): string {
-  return join(projectFolder, 'scripts', 'simulate', 'profiles', `${bundle}.json`);
+  return join(fileURLToPath(new URL('./profiles', import.meta.url)), `${bundle}.json`);
 }
 
 /** With the server's costs that the scenario gives in place of those that were measured. */

@@ -1,11 +1,11 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import Type, { type Static, type TSchema } from 'typebox';
 import Value from 'typebox/value';
 import { schedulerNames } from '../../cloud/index.ts';
 import { OfframpError } from '../../shared/errors.ts';
 import { aims } from '../../shared/plan/index.ts';
-import { projectFolder } from '../project.ts';
 
 const strict = { additionalProperties: false } as const;
 const share = Type.Number({ minimum: 0, maximum: 1 });
@@ -184,7 +184,7 @@ function valueAt(json: unknown, path: string): unknown {
  * @throws OfframpError CONFIG_INVALID naming those that come with it.
  */
 export function findScenario(nameOrFile: string): string {
-  const folder = join(projectFolder, 'scripts', 'simulate', 'scenarios');
+  const folder = fileURLToPath(new URL('./scenarios', import.meta.url));
   const own = join(folder, `${nameOrFile}.json`);
   if (/^[\w-]+$/.test(nameOrFile) && existsSync(own)) return own;
   if (existsSync(nameOrFile)) return nameOrFile;

@@ -29,7 +29,8 @@ export function keepHeartbeat(
       return;
     }
     heard = false;
-    pingedAtMs = performance.now();
+    // A pong that is late belongs to the first ping that has none.
+    pingedAtMs ??= performance.now();
     socket.ping();
   };
   let timer = setInterval(beat, heartbeatMs);

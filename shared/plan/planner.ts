@@ -1,5 +1,5 @@
 import { OfframpError } from '../errors.ts';
-import { type ExitRecords, type ExitTable, tabulateExits } from '../exits/index.ts';
+import { type ExitRecords, tabulateExits } from '../exits/index.ts';
 import { type Candidates, listPlans } from './candidates.ts';
 import { type Choice, checkObjective, choosePlan, type Objective } from './choose.ts';
 import { type CloudWorth, cloudWorth } from './cloud-worth.ts';
@@ -35,8 +35,7 @@ export class Planner {
   readonly calibratedAccuracy: number;
   readonly #manifest: PlannedManifest;
   readonly #replays = new Map<Plan, Replay>();
-  readonly #table: ExitTable;
-  readonly #worths = new Map<number, CloudWorth>();
+  readonly #worths: readonly CloudWorth[];
 
   /** @throws OfframpError CONFIG_INVALID for no records or steps that are no whole number above 0. */
   constructor({ manifest, records, candidates = 'stricter', steps = defaultSteps }: PlannerOptions) {
@@ -50,7 +49,7 @@ export class Planner {
       records,
       manifest.exits.map(({ temperature }) => temperature),
     );
-    this.#table = table;
+    this.#worths = manifest.exits.map((_, exit) => cloudWorth(table, exit));
     this.plans = listPlans(manifest, table, candidates, steps);
     const done = new Map<string, Replay>();
     for (const plan of this.plans) {
@@ -81,12 +80,7 @@ export class Planner {
    * sure, at least 0.1.
    */
   cloudWorth(exit: number, entropy: number): number {
-    let worth = this.#worths.get(exit);
-    if (worth === undefined) {
-      worth = cloudWorth(this.#table, exit);
-      this.#worths.set(exit, worth);
-    }
-    return worth.at(entropy);
+    return this.#worths[exit]?.at(entropy) ?? 1;
   }
 
   /**

@@ -200,6 +200,23 @@ Dial('pings at the pace that it is set to, and drops the server by it', async ()
   assert.is((await within(3000, dialled.ended)).code, 1006);
 });
 
+Dial('a pong that comes after the next ping tells how long the first one took', async () => {
+  const { port, accepted } = await cloud('silent');
+  const dialled = dial(port);
+  const peer = await within(2000, accepted);
+  await until(dialled.opened);
+  const pings: Buffer[] = [];
+  peer.on('ping', (data) => pings.push(data));
+  dialled.transport.setHeartbeat?.(100);
+  await until(() => pings.length === 1);
+  // A sign of life, so that the silence about the ping does not end the connection.
+  peer.send(new Uint8Array(1));
+  await until(() => pings.length === 2);
+  peer.pong();
+  await until(() => dialled.roundTripsMs.length === 1);
+  assert.ok((dialled.roundTripsMs[0] ?? 0) >= 90, `${dialled.roundTripsMs} ms`);
+});
+
 Dial('a pace that is set after the end leaves no timer', async () => {
   const { port, accepted } = await cloud();
   const dialled = dial(port);
