@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OfframpError } from '../shared/errors.ts';
-import { spawnServer } from './processes.ts';
+import { type ServerProcess, spawnServer } from './processes.ts';
 
 export interface PairOptions {
   /** Id or folder, for both. */
@@ -8,14 +8,13 @@ export interface PairOptions {
   /** Further arguments of `offramp cloud` and `offramp edge`. */
   readonly cloud: readonly string[];
   readonly edge: readonly string[];
-  /** Where the agent finds the server whose address is given, as of a link between the two; there itself when absent. */
-  readonly between?: (cloudUrl: string) => Promise<string>;
 }
 
 /** A server and an agent that is connected to it, as processes of their own on loopback. */
 export interface Pair {
-  readonly cloudUrl: string;
-  readonly edgeUrl: string;
+  readonly cloud: ServerProcess;
+  readonly edge: ServerProcess;
+  /** Ends both, the agent first. */
   stop(): Promise<void>;
 }
 
@@ -23,12 +22,11 @@ const connectDeadlineMs = 30_000;
 const pollMs = 50;
 
 /** @throws OfframpError INTERNAL when one of them does not start, CLOUD_UNREACHABLE when they do not find each other. */
-export async function startPair({ bundle, cloud, edge, between }: PairOptions): Promise<Pair> {
+export async function startPair({ bundle, cloud, edge }: PairOptions): Promise<Pair> {
   const usual = ['--bundle', bundle, '--port', '0', '--log-level', 'error'];
   const server = await spawnServer(['cloud', ...usual, ...cloud], { stderr: 'inherit' });
   try {
-    const cloudUrl = (await between?.(server.url)) ?? server.url;
-    const address = cloudUrl.replace(/^http/, 'ws');
+    const address = server.url.replace(/^http/, 'ws');
     const agent = await spawnServer(['edge', ...usual, '--cloud', address, ...edge], { stderr: 'inherit' });
     const stop = async () => {
       await agent.stop();
@@ -40,7 +38,7 @@ export async function startPair({ bundle, cloud, edge, between }: PairOptions): 
       await agent.stop();
       throw thrown;
     }
-    return { cloudUrl: server.url, edgeUrl: agent.url, stop };
+    return { cloud: server, edge: agent, stop };
   } catch (thrown) {
     // A server left behind would keep this process alive, and itself.
     await server.stop();

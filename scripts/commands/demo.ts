@@ -6,7 +6,7 @@ import { type DemoImages, demoImages } from '../demo/images.ts';
 import { picture } from '../demo/picture.ts';
 import { meanCompressedBytes, Tally } from '../demo/tally.ts';
 import { print, printJson, say } from '../output.ts';
-import { type ServerProcess, spawnServer } from '../processes.ts';
+import { startPair } from '../pair.ts';
 import { findBundle } from '../project.ts';
 
 export interface DemoCommandOptions {
@@ -31,7 +31,7 @@ export async function demoCommand(options: DemoCommandOptions): Promise<void> {
   void untilSignal().then(() => {
     stopped = true;
   });
-  const { cloud, edge } = await startBoth(folder);
+  const { cloud, edge } = await startPair({ bundle: folder, cloud: [], edge: [] });
   // Without the agent there is no answer any more; without the cloud there is, and that is worth watching.
   void edge.ended.then((how) => {
     if (!stopped) say(`The edge agent ended with ${how}.`);
@@ -59,30 +59,6 @@ export async function demoCommand(options: DemoCommandOptions): Promise<void> {
   await cloud.stop();
   await report(tally, images, manifest, seconds, options);
   if (tally.failed > 0) process.exitCode = 1;
-}
-
-async function startBoth(bundle: string): Promise<{ cloud: ServerProcess; edge: ServerProcess }> {
-  const quiet = ['--bundle', bundle, '--port', '0', '--log-level', 'error'];
-  const cloud = await spawnServer(['cloud', ...quiet], { stderr: 'inherit' });
-  const link = ['--cloud', cloud.url.replace(/^http/, 'ws')];
-  try {
-    const edge = await spawnServer(['edge', ...quiet, ...link], { stderr: 'inherit' });
-    await cloudConnected(edge.url);
-    return { cloud, edge };
-  } catch (thrown) {
-    // A server left behind would keep this process alive, and itself.
-    await cloud.stop();
-    throw thrown;
-  }
-}
-
-/** The first images should not be degraded only because the two have just been started. */
-async function cloudConnected(edgeUrl: string): Promise<void> {
-  for (let tries = 0; tries < 100; tries++) {
-    const metrics = await (await fetch(`${edgeUrl}/metrics`)).text();
-    if (/^offramp_edge_cloud_connected 1$/m.test(metrics)) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }
 
 /** Redraws the table in place on a terminal; elsewhere prints it now and then. */

@@ -28,7 +28,7 @@ export async function timeCalls(
     for (let call = 0; call < warmUpCalls + calls; call++) {
       await sleep(pauseMs);
       const beganMs = performance.now();
-      const { latencyMs, stagesMs, degraded } = await classify(pair.edgeUrl, file(call));
+      const { latencyMs, stagesMs, degraded } = await classify(pair.edge.url, file(call));
       const tookMs = performance.now() - beganMs;
       if (call < warmUpCalls || degraded) continue;
       callMs.push(tookMs - latencyMs);

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defaultCloudLimits } from '../../cloud/index.ts';
@@ -188,7 +188,10 @@ function readProfile(
 
 /** The one that comes with the project. */
 function shippedProfile(bundle: string): string {
-  return join(fileURLToPath(new URL('./profiles', import.meta.url)), `${bundle}.json`);
+  const file = join(fileURLToPath(new URL('./profiles', import.meta.url)), `${bundle}.json`);
+  if (existsSync(file)) return file;
+  const mend = `make one by offramp profile --bundle ${bundle} --out FILE, and name it as the scenario's profile`;
+  throw new OfframpError('CONFIG_INVALID', `No profile comes with ${bundle}: ${mend}`);
 }
 
 /** With the server's costs that the scenario gives in place of those that were measured. */
