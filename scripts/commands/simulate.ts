@@ -1,16 +1,13 @@
-import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { OfframpError, reasonOf } from '../../shared/errors.ts';
 import { recordRun } from '../evaluate/run-record.ts';
 import { milliseconds, percent, print, printJson, say, table, withProgress } from '../output.ts';
 import {
   cellsOf,
   findScenario,
-  parseScenario,
   prepareScenario,
   type RunResult,
+  readScenario,
   runCell,
-  type Scenario,
   withRegret,
 } from '../simulate/index.ts';
 
@@ -29,7 +26,9 @@ const stageLabels = { runs: 'runs' };
 export async function simulateCommand(options: SimulateCommandOptions): Promise<void> {
   const record = recordRun(process.argv.slice(2), new Date());
   const file = findScenario(options.scenario);
-  const scenario = changed(parseScenario(readText(file), file), options);
+  const { seconds, seed } = options;
+  const change = { ...(seconds !== undefined && { seconds }), ...(seed !== undefined && { seed }) };
+  const scenario = readScenario(file, change);
   const prepared = await prepareScenario(scenario, {
     file,
     dataFolder: options.data ?? process.env.OFFRAMP_DATA,
@@ -49,18 +48,6 @@ export async function simulateCommand(options: SimulateCommandOptions): Promise<
   }
   if (options.json) printJson(document);
   else print(resultTable(document.results));
-}
-
-function changed(scenario: Scenario, { seconds, seed }: SimulateCommandOptions): Scenario {
-  return { ...scenario, ...(seconds !== undefined && { seconds }), ...(seed !== undefined && { seed }) };
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw new OfframpError('CONFIG_INVALID', `${file} cannot be read: ${reasonOf(cause)}`, { cause });
-  }
 }
 
 /** One row for each run. */

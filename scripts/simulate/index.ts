@@ -19,6 +19,7 @@ export {
   findScenario,
   type Policy,
   parseScenario,
+  readScenario,
   type Scenario,
 } from './scenario.ts';
 export { type TalliedImage, Tally, type TallyOptions } from './tally.ts';

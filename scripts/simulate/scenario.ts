@@ -1,10 +1,10 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Type, { type Static, type TSchema } from 'typebox';
 import Value from 'typebox/value';
 import { schedulerNames } from '../../cloud/index.ts';
-import { OfframpError } from '../../shared/errors.ts';
+import { OfframpError, reasonOf } from '../../shared/errors.ts';
 import { aims } from '../../shared/plan/index.ts';
 
 const strict = { additionalProperties: false } as const;
@@ -124,6 +124,10 @@ export function parseScenario(text: string, file: string): Scenario {
   const fault = faultOf(json);
   if (fault !== undefined) throw new OfframpError('CONFIG_INVALID', `${file}: ${fault}`);
   const scenario = Value.Parse(scenarioSchema, json);
+  return checkLength(scenario, file);
+}
+
+function checkLength(scenario: Scenario, file: string): Scenario {
   if ((scenario.warmUpSeconds ?? 0) >= scenario.seconds) {
     const got = `${scenario.warmUpSeconds} of ${scenario.seconds} seconds`;
     throw new OfframpError(
@@ -132,6 +136,29 @@ export function parseScenario(text: string, file: string): Scenario {
     );
   }
   return scenario;
+}
+
+/** What a command line changes in a scenario. */
+export type ScenarioChange = Pick<Scenario, 'seconds' | 'seed'>;
+
+/**
+ * Reads a scenario's file, with what is to be changed in it.
+ * @throws OfframpError as {@link parseScenario}.
+ */
+export function readScenario(file: string, { seconds, seed }: Partial<ScenarioChange> = {}): Scenario {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new OfframpError('CONFIG_INVALID', `${file} cannot be read: ${reasonOf(cause)}`, { cause });
+  }
+  const given = parseScenario(text, file);
+  const scenario = {
+    ...given,
+    ...(seconds !== undefined && { seconds }),
+    ...(seed !== undefined && { seed }),
+  };
+  return checkLength(scenario, file);
 }
 
 /** What is wrong with a scenario; of a choice it is held against the kind that it means to be. */

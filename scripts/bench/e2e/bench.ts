@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { OfframpError, reasonOf } from '../../../shared/errors.ts';
+import { OfframpError } from '../../../shared/errors.ts';
 import type { StageProgress } from '../../output.ts';
 import { findBundle } from '../../project.ts';
 import {
@@ -9,9 +8,9 @@ import {
   findScenario,
   fleetOptions,
   type PreparedScenario,
-  parseScenario,
   prepareScenario,
   type RunResult,
+  readScenario,
   runCell,
   type Scenario,
   type ScenarioPlace,
@@ -63,7 +62,7 @@ export interface E2eBench {
 export async function benchE2e(options: E2eBenchOptions): Promise<E2eBench> {
   const { dataFolder, only, jobs, emulator, onProgress } = options;
   const file = findScenario(options.scenario);
-  const scenario = readScenario(file, options.seconds);
+  const scenario = readLiveScenario(file, options.seconds);
   const place = { file, dataFolder };
   const prepared = await prepareScenario(scenario, place);
   const chosen = chooseCells(prepared, only);
@@ -83,27 +82,15 @@ export async function benchE2e(options: E2eBenchOptions): Promise<E2eBench> {
   };
 }
 
-function readScenario(file: string, seconds: number | undefined): Scenario {
-  const given = parseScenario(readText(file), file);
-  const scenario = seconds === undefined ? given : { ...given, seconds };
-  const { warmUpSeconds = 0, budgetMs, deviceSlowdown = 1 } = scenario;
+function readLiveScenario(file: string, seconds: number | undefined): Scenario {
+  const scenario = readScenario(file, seconds === undefined ? {} : { seconds });
+  const { budgetMs, deviceSlowdown = 1 } = scenario;
   const bad = (what: string) => new OfframpError('CONFIG_INVALID', `${file}: ${what}`);
-  if (warmUpSeconds >= scenario.seconds) {
-    throw bad(`warmUpSeconds: got ${warmUpSeconds}, expected fewer than the ${scenario.seconds} of the run`);
-  }
   if (!Number.isInteger(budgetMs)) throw bad(`budgetMs: got ${budgetMs}, expected a whole number`);
   if (deviceSlowdown < 1 || deviceSlowdown > 1000) {
     throw bad(`deviceSlowdown: got ${deviceSlowdown}, expected 1 to 1000 for a real device`);
   }
   return scenario;
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw new OfframpError('CONFIG_INVALID', `${file} cannot be read: ${reasonOf(cause)}`, { cause });
-  }
 }
 
 /** The scenario's links with their traces by full paths: another process reads them. */

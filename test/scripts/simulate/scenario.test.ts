@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { projectFolder } from '../../../scripts/project.ts';
-import { findScenario, parseScenario } from '../../../scripts/simulate/index.ts';
+import { findScenario, parseScenario, readScenario } from '../../../scripts/simulate/index.ts';
 import { OfframpError } from '../../../shared/errors.ts';
 
 const folder = join(projectFolder, 'scripts', 'simulate', 'scenarios');
@@ -73,6 +73,15 @@ Scenarios('are refused by a coded error, whatever the text', () => {
         (error: unknown) => error instanceof OfframpError && error.code === 'CONFIG_INVALID',
       );
     }),
+  );
+});
+
+Scenarios('are held to their rules after a command line has changed them, too', () => {
+  const file = findScenario('overload');
+  assert.is(readScenario(file, { seconds: 12, seed: 5 }).seconds, 12);
+  assert.throws(
+    () => readScenario(file, { seconds: 5 }),
+    (error: unknown) => error instanceof OfframpError && /warmUpSeconds: got 5 of 5/.test(error.message),
   );
 });
 
