@@ -24,6 +24,8 @@ export interface DeviceOutcome extends ExitOutcome {
   readonly codes: Uint8Array | undefined;
   /** Codes behind the exit that it left by, where there are any. */
   readonly behind?: Uint8Array | undefined;
+  /** At the first exit, whichever it left by. */
+  readonly firstEntropy: number;
 }
 
 /** Runs segment after segment, one at least, until an exit is confident or the cut is reached. */
@@ -34,6 +36,7 @@ export async function runDevice(
 ): Promise<DeviceOutcome> {
   // The runner takes the input's memory away; the caller's image stays the caller's.
   let input = new Uint8Array(image);
+  let firstEntropy = 1;
   for (let exit = 0; ; exit++) {
     const before = clock.now();
     const { outputs, runMicros } = await runner.run(segmentKey(bundle.manifest.id, exit), input, 1);
@@ -44,13 +47,24 @@ export async function runDevice(
     if (!(logits instanceof Float32Array))
       throw new OfframpError('RUNTIME_FAILED', `s${exit} gave no logits`);
     const spec = bundle.exit(exit);
-    const own = spec.threshold === undefined ? undefined : (thresholds?.[exit] ?? spec.threshold);
-    const threshold = own === undefined ? undefined : own * (auditor?.thresholdScale ?? 1);
+    const threshold = believed(thresholds?.[exit], spec.threshold, auditor);
     const decision = decideExit({ ...spec, threshold, logits });
     watch.exitMs += clock.now() - after;
-    if (!(codes instanceof Uint8Array)) return { decision, exit, codes: undefined };
-    if (decision.confident) return { decision, exit, codes: undefined, behind: codes };
-    if (exit + 1 >= cut) return { decision, exit, codes };
+    if (exit === 0) firstEntropy = decision.entropy;
+    if (!(codes instanceof Uint8Array)) return { decision, exit, threshold, codes: undefined, firstEntropy };
+    if (decision.confident)
+      return { decision, exit, threshold, codes: undefined, behind: codes, firstEntropy };
+    if (exit + 1 >= cut) return { decision, exit, threshold, codes, firstEntropy };
     input = codes;
   }
+}
+
+/** The threshold in use at an exit; the last exit has none. */
+function believed(
+  chosen: number | undefined,
+  calibrated: number | undefined,
+  auditor: Auditor | undefined,
+): number | undefined {
+  if (calibrated === undefined) return undefined;
+  return (chosen ?? calibrated) * (auditor?.thresholdScale ?? 1);
 }

@@ -39,14 +39,25 @@ export async function benchDriftCommand(options: BenchDriftCommandOptions): Prom
 
 function words(bench: DriftBench): string {
   const { bundle, source, testImages, auditShare, allowedDisagreement, imagesPerStream, unshifted } = bench;
-  const { runs, images, audits, alarms, allowedAlarms } = unshifted;
+  const { runs, images, audits, alarms, allowedAlarms, exitShareAlarms } = unshifted;
   return [
     `${bundle}, ${testImages} images, ${source}; streams of ${imagesPerStream} drawn from them, changed from the first on`,
     `audited ${percent(auditShare, 1)} of what leaves on the device; the cloud may disagree in ${percent(allowedDisagreement)}`,
     '',
     'to the first alarm',
     table(
-      ['shift', 'disagree', 'found', 'images p50', 'worst', 'audits p50', 'worst'],
+      [
+        'shift',
+        'disagree',
+        'found',
+        'images p50',
+        'worst',
+        'audits p50',
+        'worst',
+        'share found',
+        'images p50',
+        'worst',
+      ],
       bench.shifts.map(alarmCells),
     ),
     '',
@@ -56,11 +67,13 @@ function words(bench: DriftBench): string {
       bench.shifts.map(levelCells),
     ),
     '',
-    `unshifted: ${alarms} alarms in ${runs} streams, ${images} images, ${audits} audits; ${allowedAlarms.toFixed(1)} may be expected at most`,
+    `unshifted: ${alarms} alarms in ${runs} streams, ${images} images, ${audits} audits; ${allowedAlarms.toFixed(1)} may be expected at most; the exit share was said to have moved ${exitShareAlarms} times`,
   ].join('\n');
 }
 
-function alarmCells({ shift, runs, found, imagesToAlarm, auditsToAlarm, levels }: ShiftResult): string[] {
+function alarmCells(result: ShiftResult): string[] {
+  const { shift, runs, found, imagesToAlarm, auditsToAlarm, levels } = result;
+  const { exitShareFound, imagesToExitShareAlarm } = result;
   return [
     shift,
     percent(levels[0]?.disagreement ?? Number.NaN),
@@ -69,6 +82,9 @@ function alarmCells({ shift, runs, found, imagesToAlarm, auditsToAlarm, levels }
     count(imagesToAlarm.worst),
     count(auditsToAlarm.median),
     count(auditsToAlarm.worst),
+    `${exitShareFound}/${runs}`,
+    count(imagesToExitShareAlarm.median),
+    count(imagesToExitShareAlarm.worst),
   ];
 }
 

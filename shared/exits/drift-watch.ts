@@ -1,5 +1,6 @@
 import { OfframpError } from '../errors.ts';
 import { type ShareRange, shareSequence } from './confidence-sequence.ts';
+import { EDetector } from './e-detector.ts';
 
 export interface DriftWatchOptions {
   /** Share of disagreement that is allowed, above 0 and below 1. */
@@ -24,14 +25,12 @@ const suspicions = [1.5, 2, 4, 8, 16];
 const mostSuspected = 0.9;
 
 /**
- * Watches whether a share of disagreement has grown beyond what is allowed, audit by audit, whenever that happens. The mean of
- * likelihood ratio CUSUMs is an e-detector (Shin, Ramdas and Rinaldo, 2022): as long as the share is at most the allowed one, the
- * mean number of audits until an alarm is at least `falseAlarmEvery`, whatever the share and its course. Pure.
+ * Watches whether a share of disagreement has grown beyond what is allowed, audit by audit, whenever that happens ({@link EDetector}): as
+ * long as the share is at most the allowed one, the mean number of audits until an alarm is at least `falseAlarmEvery`. Pure.
  */
 export class DriftWatch {
   readonly #falseAlarmEvery: number;
-  readonly #ratios: readonly { readonly hit: number; readonly miss: number }[];
-  readonly #sums: number[];
+  readonly #detector: EDetector;
   #audits = 0;
   #disagreements = 0;
 
@@ -42,11 +41,10 @@ export class DriftWatch {
       throw new OfframpError('CONFIG_INVALID', message);
     }
     this.#falseAlarmEvery = falseAlarmEvery;
-    this.#ratios = suspicions.map((times) => {
-      const suspected = Math.min(mostSuspected, times * allowed);
-      return { hit: suspected / allowed, miss: (1 - suspected) / (1 - allowed) };
-    });
-    this.#sums = this.#ratios.map(() => 0);
+    this.#detector = new EDetector(
+      allowed,
+      suspicions.map((times) => Math.min(mostSuspected, times * allowed)),
+    );
   }
 
   get figures(): DriftFigures {
@@ -54,7 +52,7 @@ export class DriftWatch {
       audits: this.#audits,
       disagreements: this.#disagreements,
       range: shareSequence(this.#disagreements, this.#audits, rangeAlpha),
-      evidence: this.#evidence,
+      evidence: this.#detector.evidence,
     };
   }
 
@@ -62,13 +60,7 @@ export class DriftWatch {
   observe(disagrees: boolean): boolean {
     this.#audits++;
     if (disagrees) this.#disagreements++;
-    for (const [index, { hit, miss }] of this.#ratios.entries()) {
-      this.#sums[index] = Math.max(1, this.#sums[index] ?? 0) * (disagrees ? hit : miss);
-    }
-    return this.#evidence >= this.#falseAlarmEvery;
-  }
-
-  get #evidence(): number {
-    return this.#sums.reduce((sum, one) => sum + one, 0) / this.#sums.length;
+    this.#detector.observe(disagrees);
+    return this.#detector.evidence >= this.#falseAlarmEvery;
   }
 }

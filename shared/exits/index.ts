@@ -10,6 +10,12 @@ export {
 } from './cascade.ts';
 export { type ShareRange, shareSequence } from './confidence-sequence.ts';
 export { type DriftFigures, DriftWatch, type DriftWatchOptions } from './drift-watch.ts';
+export {
+  type ExitShareChange,
+  type ExitShareFigures,
+  type ExitShareOptions,
+  ExitShareWatch,
+} from './exit-share-watch.ts';
 export type { ExitRecords } from './records.ts';
 export {
   bettingBoundHolds,

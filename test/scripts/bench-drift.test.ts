@@ -146,7 +146,7 @@ Shifts.run();
 
 const Replay = suite('a replayed stream');
 
-const rule = { threshold: 0.5, auditShare: 1, allowedDisagreement: 0.01 };
+const rule = { threshold: 0.5, auditShare: 1, allowedDisagreement: 0.01, exitShare: 0.5 };
 
 /** Every second image is too unsure to leave; of the others `disagrees` says which the cloud gives another label. */
 function opinions(disagrees: (index: number) => boolean, images = 1000): Opinions {
@@ -183,6 +183,15 @@ Replay('ends at the scale at which the cloud agrees with what still leaves', asy
   const unsure = opinions((index) => index > 520);
   const run = await replayStream(unsure, rule, 100_000, seededRandom(3));
   assert.equal([run.images, run.alarms.length, run.thresholdScale], [100_000, 1, 0.5]);
+});
+
+Replay('says when the share that leaves is not the calibrated one', async () => {
+  const never = opinions(() => false);
+  const usual = await replayStream(never, rule, 20_000, seededRandom(6));
+  assert.equal(usual.exitShareMovedAt, []);
+  const moved = await replayStream(never, { ...rule, exitShare: 0.95 }, 20_000, seededRandom(6));
+  assert.is(moved.exitShareMovedAt.length, 1);
+  assert.ok((moved.exitShareMovedAt[0] ?? 0) < 200, moved.exitShareMovedAt.join());
 });
 
 Replay('depends on the seed alone', async () => {

@@ -1,4 +1,4 @@
-import { allowedDisagreement } from '../../../edge/agent/index.ts';
+import { allowedDisagreement, firstExitShare } from '../../../edge/agent/index.ts';
 import { type Bundle, openBundle } from '../../../shared/bundle/index.ts';
 import { OfframpError } from '../../../shared/errors.ts';
 import { bundleFolder } from '../../../shared/host/index.ts';
@@ -42,6 +42,9 @@ export interface ShiftResult {
   readonly found: number;
   readonly imagesToAlarm: Spread;
   readonly auditsToAlarm: Spread;
+  /** Streams in which the share of images that leave was found to have moved. */
+  readonly exitShareFound: number;
+  readonly imagesToExitShareAlarm: Spread;
   /** What thresholds are multiplied with at the end of the stream in the middle. */
   readonly settledScale: number;
   /** Of every scale that a stream came to, 1 first. */
@@ -56,6 +59,8 @@ export interface FalseAlarms {
   readonly alarms: number;
   /** As many as the watch's own promise allows in the mean, for so many audits. */
   readonly allowedAlarms: number;
+  /** That the share of images that leave had moved. */
+  readonly exitShareAlarms: number;
 }
 
 export interface DriftBench extends AuditRule {
@@ -111,10 +116,11 @@ export async function benchDrift(options: DriftBenchOptions): Promise<DriftBench
 
 function auditRule(bundle: Bundle, auditShare: number): AuditRule {
   const { threshold } = bundle.exit(0);
-  if (threshold !== undefined) {
-    return { threshold, auditShare, allowedDisagreement: allowedDisagreement(bundle.manifest) };
+  const exitShare = firstExitShare(bundle);
+  if (threshold !== undefined && exitShare !== undefined) {
+    return { threshold, auditShare, exitShare, allowedDisagreement: allowedDisagreement(bundle.manifest) };
   }
-  const message = `${bundle.manifest.id}: its first exit has no threshold, expected a bundle with an exit on the device`;
+  const message = `${bundle.manifest.id}: its first exit has no calibrated threshold and share, expected a bundle whose images leave on the device`;
   throw new OfframpError('CONFIG_INVALID', message);
 }
 
@@ -141,6 +147,8 @@ function summarise(
 ): ShiftResult {
   const firstAlarms = runs.flatMap(({ alarms }) => alarms.slice(0, 1));
   const missed = runs.slice(firstAlarms.length).map(() => Number.POSITIVE_INFINITY);
+  const moved = runs.flatMap(({ exitShareMovedAt }) => exitShareMovedAt.slice(0, 1));
+  const unmoved = runs.slice(moved.length).map(() => Number.POSITIVE_INFINITY);
   const finalScales = runs.map(({ thresholdScale }) => thresholdScale);
   const scales = [...new Set([1, ...finalScales])].sort((one, other) => other - one);
   return {
@@ -149,6 +157,8 @@ function summarise(
     found: firstAlarms.length,
     imagesToAlarm: spreadOf([...firstAlarms.map(({ images }) => images), ...missed]),
     auditsToAlarm: spreadOf([...firstAlarms.map(({ audits }) => audits), ...missed]),
+    exitShareFound: moved.length,
+    imagesToExitShareAlarm: spreadOf([...moved, ...unmoved]),
     settledScale: quantile(Float64Array.from(finalScales).sort(), 0.5),
     levels: scales.map((scale) => levelAt(opinions, threshold, scale)),
   };
@@ -172,5 +182,6 @@ function falseAlarms(runs: readonly StreamRun[]): FalseAlarms {
     audits,
     alarms: total((run) => run.alarms.length),
     allowedAlarms: audits / promisedFalseAlarmEvery,
+    exitShareAlarms: total((run) => run.exitShareMovedAt.length),
   };
 }

@@ -1,4 +1,5 @@
 import { Auditor } from '../../../edge/agent/index.ts';
+import { ExitShareWatch } from '../../../shared/exits/index.ts';
 import type { Opinions } from './record.ts';
 
 /** What a device's agent goes by. */
@@ -8,6 +9,8 @@ export interface AuditRule {
   /** Share of the answers that leave on the device that are audited. */
   readonly auditShare: number;
   readonly allowedDisagreement: number;
+  /** Share of the images that leave by the device's exit, as calibrated. */
+  readonly exitShare: number;
 }
 
 /** When the thresholds became stricter, counted from the start of the stream. */
@@ -21,6 +24,8 @@ export interface StreamRun {
   readonly images: number;
   readonly audits: number;
   readonly alarms: readonly Alarm[];
+  /** Images after which the share that leaves was found to have moved. */
+  readonly exitShareMovedAt: readonly number[];
   /** What thresholds are multiplied with at the end. */
   readonly thresholdScale: number;
 }
@@ -39,12 +44,12 @@ export interface Level {
 }
 
 /**
- * Sends images drawn at random, with replacement, past the agent's own auditor until `images` have come or nothing leaves on the
+ * Sends images drawn at random, with replacement, past the agent's own auditor and exit share watch until `images` have come or nothing leaves on the
  * device any more. An audit is told its answer before the next image comes.
  */
 export async function replayStream(
   opinions: Opinions,
-  { threshold, auditShare, allowedDisagreement }: AuditRule,
+  { threshold, auditShare, allowedDisagreement, exitShare }: AuditRule,
   images: number,
   random: () => number,
 ): Promise<StreamRun> {
@@ -56,16 +61,20 @@ export async function replayStream(
     ...{ share: auditShare, allowedDisagreement, random },
     onDrift: () => alarms.push({ images: seen, audits }),
   });
+  const watch = new ExitShareWatch({ calibrated: exitShare });
+  const exitShareMovedAt: number[] = [];
   let level = threshold;
   while (seen < images && level > 0) {
     const index = Math.floor(random() * entropies.length);
     seen++;
-    if (!((entropies[index] ?? 1) < level) || !auditor.picks()) continue;
+    const entropy = entropies[index] ?? 1;
+    if (watch.observe(entropy < threshold) === 'moved') exitShareMovedAt.push(seen);
+    if (!(entropy < level) || !auditor.picks()) continue;
     audits++;
     await auditor.audit(deviceLabels[index] ?? 0, async () => cloudLabels[index] ?? 0);
     level = threshold * auditor.thresholdScale;
   }
-  return { images: seen, audits, alarms, thresholdScale: auditor.thresholdScale };
+  return { images: seen, audits, alarms, exitShareMovedAt, thresholdScale: auditor.thresholdScale };
 }
 
 /** What the device's answers are worth when its threshold is multiplied with `thresholdScale`. */
