@@ -1,4 +1,4 @@
-/** Second half of `npm run build`: copies to dist/ what the compiler does not emit. Models stay where they are. */
+/** Second part of `npm run build`: copies to dist/ what the compiler does not emit. Models stay where they are. */
 import { cpSync, existsSync, readdirSync } from 'node:fs';
 import { dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,7 +7,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const rooms = ['shared', 'edge', 'cloud', 'scripts'];
 /** Boot files of workers and the command, and what the console's and the browser's pages are made of. */
 const copied = new Set(['.mjs', '.py', '.html', '.css', '.svg', '.json']);
-const notCopied = new Set([join('scripts', 'copy-assets.mjs')]);
+const notCopied = new Set(['build-web.mjs', 'copy-assets.mjs'].map((name) => join('scripts', name)));
 
 let count = 0;
 for (const room of rooms.filter((name) => existsSync(join(root, name)))) {

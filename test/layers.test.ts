@@ -25,7 +25,9 @@ const nodeOnlyPackages = new Set([
   'ws',
 ]);
 /** Folders of the shared room that may need Node; no browser-safe file may reach Node through them. */
-const nodeFolders = ['shared/runtime/', 'shared/host/'];
+const nodeFolders = ['shared/runtime/node/', 'shared/host/'];
+/** Folders of other rooms that a browser loads. */
+const browserFolders = ['edge/agent/', 'edge/web/'];
 const commandLinePackages = new Set(['cli-progress', 'commander']);
 
 /** What each room may never import of ours. */
@@ -75,10 +77,10 @@ function isOfNode(specifier: string): boolean {
   return specifier.startsWith('node:') || builtinModules.includes(name) || nodeOnlyPackages.has(name);
 }
 
-/** Files a browser must be able to load: all that both sides agree on, and the agent itself. */
+/** Files a browser must be able to load: all that both sides agree on, the agent itself, and what a page has around it. */
 function isBrowserSafe(file: string): boolean {
   if (nodeFolders.some((folder) => file.startsWith(folder))) return false;
-  return file.startsWith('shared/') || file.startsWith('edge/agent/');
+  return ['shared/', ...browserFolders].some((folder) => file.startsWith(folder));
 }
 
 function resolved(file: string, specifier: string): string {
@@ -261,28 +263,30 @@ layers('the browser-safe core needs no Node', () => {
   for (const name of nodeOnlyPackages) {
     assert.ok(planted('edge/agent/a.ts', `import x from '${name}';`).length > 0, name);
   }
-  assert.equal(planted('shared/runtime/a.ts', "import { x } from 'node:fs';"), []);
+  assert.is(planted('edge/web/a.ts', "import { WebSocket } from 'ws';").length, 1);
+  assert.is(planted('shared/runtime/web/a.ts', "import * as ort from 'onnxruntime-node';").length, 1);
+  assert.equal(planted('shared/runtime/node/a.ts', "import { x } from 'node:fs';"), []);
   assert.equal(planted('edge/daemon/a.ts', "import { x } from 'node:fs'; import ws from 'ws';"), []);
   assert.equal(planted('shared/protocol/a.ts', "import { pack } from 'msgpackr';"), []);
 });
 
 layers('the browser-safe core does not reach Node through another file', () => {
   const sources = new Map([
-    ['edge/agent/agent.ts', "import { x } from '../../shared/runtime/index.ts';"],
-    ['shared/runtime/index.ts', "export * from './worker.ts';"],
-    ['shared/runtime/worker.ts', "import { Worker } from 'node:worker_threads';"],
+    ['edge/agent/agent.ts', "import { x } from '../../shared/runtime/node/index.ts';"],
+    ['shared/runtime/node/index.ts', "export * from './worker.ts';"],
+    ['shared/runtime/node/worker.ts', "import { Worker } from 'node:worker_threads';"],
   ]);
   assert.equal(breaches(sources), [
-    'edge/agent/agent.ts -> shared/runtime/index.ts -> shared/runtime/worker.ts -> node:worker_threads: the browser-safe core must not need Node',
+    'edge/agent/agent.ts -> shared/runtime/node/index.ts -> shared/runtime/node/worker.ts -> node:worker_threads: the browser-safe core must not need Node',
   ]);
-  sources.set('edge/agent/agent.ts', "import type { X } from '../../shared/runtime/index.ts';");
+  sources.set('edge/agent/agent.ts', "import type { X } from '../../shared/runtime/node/index.ts';");
   assert.equal(breaches(sources), []);
 });
 
 layers('only shared/runtime knows onnxruntime, and only scripts talk to a terminal', () => {
   assert.is(planted('cloud/executor.ts', "import * as ort from 'onnxruntime-node';").length, 1);
-  assert.is(planted('edge/browser/main.ts', "import * as ort from 'onnxruntime-web/wasm';").length, 1);
-  assert.equal(planted('shared/runtime/web.ts', "import * as ort from 'onnxruntime-web/wasm';"), []);
+  assert.is(planted('edge/web/main.ts', "import * as ort from 'onnxruntime-web/wasm';").length, 1);
+  assert.equal(planted('shared/runtime/web/a.ts', "import * as ort from 'onnxruntime-web/wasm';"), []);
   assert.is(planted('cloud/main.ts', "import { Command } from 'commander';").length, 1);
   assert.is(planted('edge/daemon/main.ts', "import bar from 'cli-progress';").length, 1);
   assert.equal(planted('scripts/offramp.ts', "import { Command } from 'commander';"), []);

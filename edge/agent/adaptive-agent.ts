@@ -2,12 +2,13 @@ import { OfframpError } from '../../shared/errors.ts';
 import type { Choice, Plan } from '../../shared/plan/index.ts';
 import { Agent, type AgentOptions, type ClassifyOptions } from './agent.ts';
 import type { Answer } from './answer.ts';
+import { DevicePace } from './device-pace.ts';
 import { type ImageSource, sentFile } from './image-source.ts';
 import { pixelBytes } from './measured-costs.ts';
 import type { Pilot } from './pilot.ts';
 
 export interface AdaptiveAgentOptions
-  extends Omit<AgentOptions, 'channels' | 'cut' | 'thresholds' | 'worth'> {
+  extends Omit<AgentOptions, 'channels' | 'cut' | 'pace' | 'thresholds' | 'worth'> {
   readonly pilot: Pilot;
 }
 
@@ -16,13 +17,19 @@ export class AdaptiveAgent {
   readonly #options: AdaptiveAgentOptions;
   /** One for each plan that was followed; a bundle has some dozens. */
   readonly #agents = new Map<string, Agent>();
+  readonly #pace = new DevicePace();
 
   constructor(options: AdaptiveAgentOptions) {
     this.#options = options;
   }
 
   get inFlight(): number {
-    return [...this.#agents.values()].reduce((sum, { inFlight }) => sum + inFlight, 0);
+    return this.#pace.inFlight;
+  }
+
+  /** As {@link Agent.warmUp}: any plan may come to sending the image. */
+  async warmUp(): Promise<void> {
+    await new Agent({ ...this.#options, pace: this.#pace, cut: 0 }).warmUp();
   }
 
   /** As {@link Agent.classify}; the answer says which plan it followed and what that foresaw. */
@@ -63,6 +70,7 @@ export class AdaptiveAgent {
     if (known !== undefined) return known;
     const agent = new Agent({
       ...this.#options,
+      pace: this.#pace,
       cut,
       thresholds,
       worth: (exit, entropy) => this.#options.pilot.cloudWorth(exit, entropy),

@@ -10,9 +10,11 @@ import type { Auditor } from './auditor.ts';
 import { cloudOrDevice } from './cloud-or-device.ts';
 import { composeAnswer, type ExitOutcome, type Stopwatch, startWatch } from './compose.ts';
 import type { Offload, OffloadResult } from './connection.ts';
+import { DevicePace } from './device-pace.ts';
 import { type DeviceOutcome, runDevice } from './device-run.ts';
+import type { ExitShareMonitor } from './exit-share-monitor.ts';
 import { type ImageSource, sentFile } from './image-source.ts';
-import { DurationEstimate, reserveMs } from './reserve.ts';
+import { reserveMs } from './reserve.ts';
 import { traceAnswer } from './trace-answer.ts';
 import type { CloudLink } from './uplink.ts';
 
@@ -38,6 +40,10 @@ export interface AgentOptions {
   readonly worth?: (exit: number, entropy: number) => number;
   /** Absent: the device's own answers are not audited. */
   readonly auditor?: Auditor;
+  /** Told of every image that begins on the device. */
+  readonly exitShare?: ExitShareMonitor;
+  /** Of the agents of other plans on the same device; its own when absent. */
+  readonly pace?: DevicePace;
   /** Absent: nothing is traced. */
   readonly tracer?: Tracer;
 }
@@ -68,11 +74,7 @@ type Sent = Pick<Offload, 'rows' | 'format' | 'channels' | 'worth'>;
  */
 export class Agent {
   readonly #options: AgentOptions;
-  readonly #prepareTime = new DurationEstimate();
-  readonly #ownTime = new DurationEstimate();
-  #inFlight = 0;
-  /** Answers that the device is making of its own at cut 0. */
-  #ownUnderWay = 0;
+  readonly #pace: DevicePace;
 
   /** @throws OfframpError CUT_UNSUPPORTED, RATE_UNSUPPORTED. */
   constructor(options: AgentOptions) {
@@ -85,10 +87,11 @@ export class Agent {
     }
     checkRate(options);
     this.#options = options;
+    this.#pace = options.pace ?? new DevicePace();
   }
 
   get inFlight(): number {
-    return this.#inFlight;
+    return this.#pace.inFlight;
   }
 
   /**
@@ -105,14 +108,14 @@ export class Agent {
     if (!(budgetMs > 0)) {
       throw new OfframpError('BUDGET_INVALID', `A budget of ${budgetMs} ms, expected more than 0`);
     }
-    if (this.#inFlight >= maxInFlight) {
+    if (this.#pace.inFlight >= maxInFlight) {
       throw new OfframpError('BUSY', `${maxInFlight} images are already under way on this device`);
     }
-    this.#inFlight++;
+    this.#pace.inFlight++;
     try {
       return await this.#traced(source, budgetMs, trace);
     } finally {
-      this.#inFlight--;
+      this.#pace.inFlight--;
     }
   }
 
@@ -147,6 +150,7 @@ export class Agent {
     const { cut } = this.#options;
     if (cut === 0) return this.#answerImage(source, watch, budgetMs);
     const outcome = await runDevice(this.#options, await this.#pixels(source, watch), watch);
+    this.#options.exitShare?.observe(outcome.firstEntropy);
     if (outcome.codes === undefined) {
       this.#audit(outcome);
       return this.#onDevice(outcome, watch);
@@ -165,11 +169,11 @@ export class Agent {
     if (picture !== undefined) {
       const sent = { rows: [picture.file], format: picture.format };
       const own = async () => this.#runOwn(await this.#pixels(picture, watch), watch);
-      return this.#sendImage(sent, own, [this.#prepareTime.ms, this.#ownTime.ms], watch, budgetMs);
+      return this.#sendImage(sent, own, [this.#pace.prepareTime.ms, this.#pace.ownTime.ms], watch, budgetMs);
     }
     const pixels = await this.#pixels(source, watch);
     const own = () => this.#runOwn(pixels, watch);
-    return this.#sendImage({ rows: [pixels] }, own, [this.#ownTime.ms], watch, budgetMs);
+    return this.#sendImage({ rows: [pixels] }, own, [this.#pace.ownTime.ms], watch, budgetMs);
   }
 
   /**
@@ -189,7 +193,7 @@ export class Agent {
       clock,
       cloud: this.#send(sent, watch, budgetMs).then((result) => this.#decide(result, watch)),
       device: own,
-      startInMs: leftMs - reserveMs(ownPartsMs, this.#turns(this.#inFlight), budgetMs),
+      startInMs: leftMs - reserveMs(ownPartsMs, this.#turns(this.#pace.inFlight), budgetMs),
       isFinal: ({ codes }) => codes === undefined,
     });
     if (end.by === 'cloud') return this.#fromCloud(end.answer, undefined, watch);
@@ -213,7 +217,7 @@ export class Agent {
     const before = clock.now();
     const image = await (typeof source === 'function' ? source() : source.decode());
     watch.prepareMs = clock.now() - before;
-    this.#prepareTime.add(watch.prepareMs);
+    this.#pace.prepareTime.add(watch.prepareMs);
     this.#check(image);
     return image;
   }
@@ -221,15 +225,15 @@ export class Agent {
   /** Runs the device's segments for an answer of its own, and learns how long that takes. */
   async #runOwn(image: Uint8Array, watch: Stopwatch): Promise<DeviceOutcome> {
     const { clock } = this.#options;
-    this.#ownUnderWay++;
-    const turns = this.#turns(this.#ownUnderWay);
+    this.#pace.ownUnderWay++;
+    const turns = this.#turns(this.#pace.ownUnderWay);
     const before = clock.now();
     try {
       const outcome = await runDevice(this.#options, image, watch);
-      this.#ownTime.add((clock.now() - before) / turns);
+      this.#pace.ownTime.add((clock.now() - before) / turns);
       return outcome;
     } finally {
-      this.#ownUnderWay--;
+      this.#pace.ownUnderWay--;
     }
   }
 

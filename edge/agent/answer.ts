@@ -26,7 +26,11 @@ export interface StageTimes {
 export interface DeviceOpinion {
   readonly exit: string;
   readonly label: number;
+  /** Calibrated softmax of its exit, float [classes]. */
+  readonly probabilities: Float64Array;
   readonly entropy: number;
+  /** Below which the entropy had to be; absent at the last exit. */
+  readonly threshold?: number;
   /** What its segments took, without the wait for an inference thread, milliseconds. */
   readonly runMs: number;
 }

@@ -8,6 +8,8 @@ import type { OffloadResult } from './connection.ts';
 export interface ExitOutcome {
   readonly decision: ExitDecision;
   readonly exit: number;
+  /** That it decided by; absent at the last exit, and where it is not ours to say. */
+  readonly threshold?: number | undefined;
 }
 
 /** What a result says of the cloud's part. */
@@ -81,6 +83,9 @@ export function composeAnswer({ bundle, nowMs, watch, route, outcome, device, cl
   };
 }
 
-function opinion(bundle: Bundle, { exit, decision }: ExitOutcome, { runMs }: Stopwatch): DeviceOpinion {
-  return { exit: bundle.exit(exit).name, label: decision.label, entropy: decision.entropy, runMs };
+function opinion(bundle: Bundle, outcome: ExitOutcome, { runMs }: Stopwatch): DeviceOpinion {
+  const { label, probabilities, entropy } = outcome.decision;
+  const { name } = bundle.exit(outcome.exit);
+  const { threshold } = outcome;
+  return { exit: name, label, probabilities, entropy, ...(threshold !== undefined && { threshold }), runMs };
 }

@@ -23,13 +23,21 @@ import {
 export interface DialledTransport extends Transport {
   /**
    * Pings the server every `heartbeatMs` from now on, and ends the connection when a whole one passes without a sign of life.
-   * Absent where that is the host's own matter, as in a browser.
+   * Where no ping can be sent, as in a browser, it is what {@link DialledTransport.doubt} waits by.
    */
   setHeartbeat?(heartbeatMs: number): void;
+  /** A request got no answer within its budget. For transports without pings, which else would not notice a dead link. */
+  doubt?(): void;
 }
 
 /** Starts connecting and returns at once; `onOpen` comes when messages may be sent, `onClose` always comes last. */
-export type Dial = (events: TransportEvents & { onOpen(): void }) => DialledTransport;
+export type Dial = (events: DialEvents) => DialledTransport;
+
+export interface DialEvents extends TransportEvents {
+  onOpen(): void;
+  /** The server has answered, and will not have a connection; `onClose` follows. */
+  onRefused?(error: OfframpError): void;
+}
 
 /** Images to finish in the cloud. */
 export interface Offload extends Omit<InferRequest, 'id'> {
@@ -119,6 +127,9 @@ export class Connection {
       onOpen: () => this.#hail(),
       onRoundTrip: (bytes, roundTripMs) => this.#owner.onRoundTrip?.(bytes, roundTripMs),
       onMessage: (message) => this.#onMessage(message),
+      onRefused: (error) => {
+        this.#refusal = error;
+      },
       onClose: (_code, reason) => this.#end(reason),
     });
   }
@@ -211,6 +222,7 @@ export class Connection {
     const cancelTimeout = this.#clock.schedule(budgetMs, () => {
       this.#pending.delete(id);
       this.#abandoned.add(id);
+      this.#transport.doubt?.();
       this.#closeWhenDone();
       reject(new OfframpError('BUDGET_SPENT', `No answer of the cloud within ${Math.round(budgetMs)} ms`));
     });

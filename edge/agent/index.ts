@@ -4,6 +4,14 @@ export { allowedDisagreement } from './allowed-disagreement.ts';
 export type { Answer, DeviceOpinion, Route, StageTimes } from './answer.ts';
 export { type AuditOptions, Auditor, type AuditStatus, type Drift } from './auditor.ts';
 export { type BackoffLimits, backoffMs, defaultBackoff } from './backoff.ts';
+export { type CutQuestion, chooseCut, segmentsAt } from './choose-cut.ts';
+export {
+  type CloudServers,
+  type CloudServersOptions,
+  joinServers,
+  type ServerUplink,
+} from './cloud-servers.ts';
+export { checkCloudUrl } from './cloud-url.ts';
 export {
   Connection,
   type ConnectionLimits,
@@ -16,7 +24,10 @@ export {
 export type { EndpointLink } from './endpoint.ts';
 export { EndpointState } from './endpoint-state.ts';
 export { Endpoints, type EndpointsOptions } from './endpoints.ts';
+export { ExitShareMonitor, type ExitShareMonitorOptions, firstExitShare } from './exit-share-monitor.ts';
+export { areLooser, type FixedThresholds, fixedThresholds } from './fixed-thresholds.ts';
 export type { ImageSource, PictureFile } from './image-source.ts';
+export { makePilot, type PilotParts } from './make-pilot.ts';
 export type { AnswerCosts, Way } from './measured-costs.ts';
 export { Pilot, type PilotOptions } from './pilot.ts';
 export { ProbePace, probeBudgetMs } from './probe-pace.ts';

@@ -1,5 +1,5 @@
 import type { ErrorCode, OfframpError } from '../../shared/errors.ts';
-import type { Answer } from '../agent/index.ts';
+import type { Answer, DeviceOpinion } from '../agent/index.ts';
 
 export interface ErrorWords {
   readonly code: ErrorCode;
@@ -11,7 +11,16 @@ export function errorWords({ code, message }: OfframpError): ErrorWords {
   return { code, message };
 }
 
-/** An answer as JSON shows it: with plain lists. */
+/** An answer as JSON shows it: with plain lists, and those of the exit that answered alone. */
 export function answerJson(answer: Answer): Record<string, unknown> {
-  return { ...answer, probabilities: Array.from(answer.probabilities) };
+  const { device } = answer;
+  return {
+    ...answer,
+    probabilities: Array.from(answer.probabilities),
+    ...(device !== undefined && { device: deviceJson(device) }),
+  };
+}
+
+function deviceJson({ exit, label, entropy, runMs }: DeviceOpinion): Record<string, unknown> {
+  return { exit, label, entropy, runMs };
 }

@@ -10,9 +10,16 @@ import { OfframpError } from '../../shared/errors.ts';
 import { type Admission, describeRoutes, type ResizeMode } from '../../shared/host/index.ts';
 import type { Runner } from '../../shared/runtime/index.ts';
 import { parseTraceparent } from '../../shared/trace/index.ts';
-import type { Answer, Auditor, ClassifyOptions, Endpoints, Pilot } from '../agent/index.ts';
+import type {
+  Answer,
+  Auditor,
+  ClassifyOptions,
+  Endpoints,
+  ExitShareMonitor,
+  FixedThresholds,
+  Pilot,
+} from '../agent/index.ts';
 import { answerJson, errorWords } from './answer-json.ts';
-import type { FixedThresholds } from './fixed-thresholds.ts';
 import type { EdgeMetrics } from './metrics.ts';
 import { operations } from './operations.ts';
 import { pictureSource } from './picture-source.ts';
@@ -36,6 +43,8 @@ export interface HttpApiOptions {
   readonly uplinks: RunningAgent['uplinks'];
   /** Absent where nothing is audited. */
   readonly auditor?: Auditor | undefined;
+  /** Absent where the calibration says nothing of it. */
+  readonly exitShare?: ExitShareMonitor | undefined;
   readonly metrics: EdgeMetrics;
   readonly admit: Admission;
   readonly resize: ResizeMode;
@@ -168,7 +177,7 @@ function budgetOf(request: FastifyRequest): number | undefined {
 
 function status(options: HttpApiOptions): unknown {
   const { agent, auditor, bundle, runner, cloud, uplinks, pilot, version } = options;
-  const { thresholds, slowdown = 1, segmentMs } = options;
+  const { exitShare, thresholds, slowdown = 1, segmentMs } = options;
   const { id, version: bundleVersion, exits } = bundle.manifest;
   return {
     version,
@@ -180,6 +189,7 @@ function status(options: HttpApiOptions): unknown {
     thresholds,
     plan: pilot && planOf(pilot),
     audit: auditor?.status,
+    exitShare: exitShare?.figures,
     cloud: cloud && {
       connected: cloud.connected,
       problem: cloud.problem && errorWords(cloud.problem),

@@ -1,6 +1,5 @@
 import type { Bundle } from '../../shared/bundle/index.ts';
 import { systemClock } from '../../shared/clock.ts';
-import { OfframpError } from '../../shared/errors.ts';
 import { Uplink, type UplinkOptions } from '../agent/index.ts';
 import { type CloudTlsFiles, keptFresh, readCloudTls } from './cloud-tls.ts';
 import { wsDial } from './ws-dial.ts';
@@ -17,17 +16,6 @@ export interface UplinkConfig {
 const heartbeatMs = 5000;
 const connectTimeoutMs = 5000;
 const maxMessageBytes = 1024 * 1024;
-
-/** @throws OfframpError CONFIG_INVALID. */
-export function checkCloudUrl(url: string): void {
-  const { protocol = '', hash = '' } = URL.canParse(url) ? new URL(url) : {};
-  // RFC 6455 section 3: a WebSocket address has no fragment, and ws throws at one.
-  if (/^wss?:$/.test(protocol) && hash === '') return;
-  throw new OfframpError(
-    'CONFIG_INVALID',
-    `Cloud address '${url}', expected ws://host:port or wss://host:port`,
-  );
-}
 
 /** The connection to one server, not yet begun. */
 export function makeUplink(

@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { ExitShareFigures } from '../../shared/exits/index.ts';
 import type { Answer, AuditStatus } from '../agent/index.ts';
 
 const seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
@@ -11,6 +12,8 @@ export interface Gauges {
   planChanges?(): number;
   /** Absent where nothing is audited. */
   audit?(): AuditStatus | undefined;
+  /** Absent where the calibration says nothing of it. */
+  exitShare?(): ExitShareFigures | undefined;
   /** Since the start. */
   hedges(): number;
   /** Since the start. */
@@ -60,6 +63,15 @@ export class EdgeMetrics {
     this.#gauge('audits', 'Audited answers under the thresholds of now', () => audit()?.audits ?? 0);
     this.#gauge('audit_disagreements', 'Those of them with another label', () => audit()?.disagreements ?? 0);
     this.#gauge('drift_evidence', 'Evidence of too much disagreement', () => audit()?.evidence ?? 0);
+    const exitShare = () => gauges.exitShare?.();
+    this.#gauge(
+      'exit_share',
+      'Share of the last images that are sure at the first exit',
+      () => exitShare()?.recent ?? 0,
+    );
+    this.#gauge('exit_share_moved', '1 while that is not as calibrated', () =>
+      Number(exitShare()?.moved ?? 0),
+    );
     this.#counted('late_answers', 'Cloud answers that came after their budget', () => gauges.lateAnswers());
     this.#counted('hedges', 'Requests sent to a second server because the first stalled', () =>
       gauges.hedges(),

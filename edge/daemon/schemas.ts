@@ -100,6 +100,18 @@ const audit = Type.Object(
   { description: 'how often the cloud disagrees with the device' },
 );
 
+const exitShare = Type.Object(
+  {
+    images: count,
+    calibrated: share,
+    tolerated: Type.Object({ low: share, high: share }),
+    recent: Type.Optional(share),
+    moved: Type.Boolean({ description: 'until it is back within what is tolerated' }),
+    alarms: count,
+  },
+  { description: 'share of the images that are sure at the first exit, against its calibration' },
+);
+
 const status = Type.Object(
   {
     version: Type.String(),
@@ -146,6 +158,7 @@ const status = Type.Object(
       ),
     ),
     audit: Type.Optional(audit),
+    exitShare: Type.Optional(exitShare),
     cloud: Type.Optional(
       Type.Object({
         connected: Type.Boolean(),

@@ -1,10 +1,8 @@
-import { type Bundle, openBundle, type ReadFile } from '../../shared/bundle/index.ts';
+import { type Bundle, openBundle } from '../../shared/bundle/index.ts';
 import { systemClock } from '../../shared/clock.ts';
-import { OfframpError } from '../../shared/errors.ts';
 import type { ExitRecords } from '../../shared/exits/index.ts';
 import { bundleFolder } from '../../shared/host/index.ts';
-import { type Choice, type Objective, Planner } from '../../shared/plan/index.ts';
-import type { BundleRun } from '../../shared/protocol/index.ts';
+import type { Choice, Objective } from '../../shared/plan/index.ts';
 import { type LoadingRunner, type Runner, segmentGraph } from '../../shared/runtime/index.ts';
 import type { Tracer } from '../../shared/trace/index.ts';
 import {
@@ -12,15 +10,24 @@ import {
   Agent,
   Auditor,
   allowedDisagreement,
+  areLooser,
+  checkCloudUrl,
+  chooseCut,
   type Drift,
-  Endpoints,
-  Pilot,
-  type Uplink,
+  type Endpoints,
+  ExitShareMonitor,
+  type ExitShareMonitorOptions,
+  type FixedThresholds,
+  fixedThresholds,
+  joinServers,
+  makePilot,
+  type Pilot,
+  type ServerUplink,
+  segmentsAt,
   type UplinkEvent,
 } from '../agent/index.ts';
 import { readCloudTls } from './cloud-tls.ts';
-import { areLooser, type FixedThresholds, fixedThresholds } from './fixed-thresholds.ts';
-import { checkCloudUrl, makeUplink, type UplinkConfig } from './make-uplink.ts';
+import { makeUplink, type UplinkConfig } from './make-uplink.ts';
 import { checkSlowdown } from './slowed-runner.ts';
 import { type RunnerConfig, startRunner } from './start-runner.ts';
 
@@ -48,6 +55,9 @@ export interface AgentConfig extends UplinkConfig, RunnerConfig {
   /** Share of them in which the cloud may disagree; by the bundle's calibration when absent. */
   readonly allowedDisagreement?: number | undefined;
   readonly onDrift?: (drift: Drift) => void;
+  /** How many times the odds of leaving by the first exit may grow or shrink against the calibration before it is said. */
+  readonly exitShareTolerance?: number | undefined;
+  readonly onExitShare?: ExitShareMonitorOptions['onChange'];
   readonly onPlan?: (choice: Choice) => void;
   /** Absent: nothing is traced. */
   readonly tracer?: Tracer | undefined;
@@ -55,7 +65,7 @@ export interface AgentConfig extends UplinkConfig, RunnerConfig {
 }
 
 export interface RunningAgent {
-  readonly agent: Pick<Agent, 'classify' | 'inFlight'>;
+  readonly agent: Pick<Agent, 'classify' | 'inFlight' | 'warmUp'>;
   /** Absent where the plan is fixed. */
   readonly pilot: Pilot | undefined;
   readonly bundle: Bundle;
@@ -66,7 +76,9 @@ export interface RunningAgent {
   readonly cloud: Endpoints | undefined;
   /** Absent where nothing is audited. */
   readonly auditor: Auditor | undefined;
-  readonly uplinks: readonly { readonly url: string; readonly uplink: Uplink }[];
+  /** Absent for a bundle whose calibration says nothing of it. */
+  readonly exitShare: ExitShareMonitor | undefined;
+  readonly uplinks: readonly ServerUplink[];
   readonly runner: Runner;
   stop(): Promise<void>;
 }
@@ -82,9 +94,10 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
   for (const url of cloudUrls) readCloudTls(cloudTls, url);
   checkSlowdown(config.slowdown ?? 1);
   const readFile = bundleFolder(config.bundleFolder);
-  const cut = await chooseCut(config, readFile);
-  // At cut 0 too: the first segment answers when the cloud does not.
-  const segments = Array.from({ length: Math.max(1, cut) }, (_, index) => index);
+  const hasCloud = cloudUrls.length > 0;
+  const plansChange = config.objective !== undefined;
+  const cut = await chooseCut(readFile, { cut: config.cut, hasCloud, plansChange });
+  const segments = segmentsAt(cut);
   const bundle = await openBundle(readFile, { segments });
   const thresholds = thresholdsOf(config, bundle, cut);
   const records = config.objective === undefined ? undefined : await bundle.records('calibration');
@@ -93,7 +106,7 @@ export async function startAgent(config: AgentConfig): Promise<RunningAgent> {
   let running: RunningAgent | undefined;
   try {
     running = assemble(config, { bundle, runner, cut, thresholds, records });
-    if (cut === 0 && running.agent instanceof Agent) await running.agent.warmUp();
+    if (cut === 0 || config.objective !== undefined) await running.agent.warmUp();
     return running;
   } catch (thrown) {
     for (const { uplink } of running?.uplinks ?? []) uplink.close();
@@ -114,31 +127,36 @@ interface AgentParts {
 function assemble(config: AgentConfig, parts: AgentParts): RunningAgent {
   const { bundle, runner, cut, thresholds, records } = parts;
   const { cloudUrls = [] } = config;
-  let cloud: Endpoints | undefined;
-  const onEvent = (url: string) => (event: UplinkEvent) => {
-    config.onEvent(event, url);
-    if (event.kind !== 'goaway') cloud?.onLinkEvent(event.kind);
-  };
-  const uplinks = cloudUrls.map((url, index) => {
-    const onRoundTrip = (bytes: number, ms: number) => cloud?.onRoundTrip(index, bytes, ms);
-    return { url, uplink: makeUplink(config, url, bundle, { onEvent: onEvent(url), onRoundTrip }) };
+  const { cloud, uplinks } = joinServers({
+    ...{ urls: cloudUrls, clock: systemClock, random: Math.random, onEvent: config.onEvent },
+    makeUplink: (url, listeners) => makeUplink(config, url, bundle, listeners),
   });
-  const links = uplinks.map(({ uplink }) => uplink);
-  if (links.length > 0) cloud = new Endpoints({ links, clock: systemClock, random: Math.random });
   const auditor = cloud === undefined ? undefined : makeAuditor(config, parts);
+  const { exitShareTolerance: tolerance, onExitShare: onChange } = config;
+  const exitShare = ExitShareMonitor.of(bundle, {
+    ...(tolerance !== undefined && { tolerance }),
+    ...(onChange !== undefined && { onChange }),
+  });
   const options = {
     bundle,
     runner,
     ...(cloud !== undefined && { cloud }),
     ...(auditor !== undefined && { auditor }),
+    ...(exitShare !== undefined && { exitShare }),
     clock: systemClock,
     ...(config.priority !== undefined && { priority: config.priority }),
     defaultBudgetMs: config.budgetMs,
     maxInFlight: config.maxInFlight,
     ...(config.tracer !== undefined && { tracer: config.tracer }),
   };
+  const { objective, onPlan, budgetMs } = config;
   const pilot =
-    records === undefined ? undefined : makePilot(config, { bundle, runner, records, cloud, uplinks });
+    records === undefined || objective === undefined
+      ? undefined
+      : makePilot({
+          ...{ bundle, runner, records, objective, budgetMs, cloud, uplinks },
+          ...(onPlan !== undefined && { onPlan }),
+        });
   const agent =
     pilot === undefined
       ? new Agent({
@@ -158,43 +176,13 @@ function assemble(config: AgentConfig, parts: AgentParts): RunningAgent {
     cloud,
     uplinks,
     auditor,
+    exitShare,
     runner,
     async stop() {
       for (const { uplink } of uplinks) uplink.close();
       await runner.close();
     },
   };
-}
-
-interface PilotParts extends Pick<AgentParts, 'bundle' | 'runner'> {
-  readonly records: ExitRecords;
-  readonly cloud: Endpoints | undefined;
-  readonly uplinks: RunningAgent['uplinks'];
-}
-
-/** What the first server that is connected says of this very bundle's batches. */
-function toldRuns(bundle: Bundle, uplinks: RunningAgent['uplinks']): readonly BundleRun[] {
-  for (const { uplink } of uplinks) {
-    const served = uplink.welcome?.bundles.find(({ digest }) => digest === bundle.digest);
-    if (served?.runs !== undefined) return served.runs;
-  }
-  return [];
-}
-
-function makePilot(
-  config: AgentConfig,
-  { bundle, runner, records, cloud, uplinks }: PilotParts,
-): Pilot | undefined {
-  const { objective, onPlan, budgetMs: deadlineMs } = config;
-  if (objective === undefined) return undefined;
-  return new Pilot({
-    ...{ bundle, parallel: runner.parallel, objective: { deadlineMs, ...objective } },
-    planner: new Planner({ manifest: bundle.manifest, records }),
-    segmentMs: runner.warmRuns.map(({ runMicros }) => runMicros / 1000),
-    told: () => toldRuns(bundle, uplinks),
-    link: (nowMs) => cloud?.quickestLink(nowMs),
-    ...(onPlan !== undefined && { onPlan }),
-  });
 }
 
 function makeAuditor(config: AgentConfig, { bundle, thresholds }: AgentParts): Auditor | undefined {
@@ -217,19 +205,4 @@ function thresholdsOf(
   return objective === undefined && thresholds !== undefined
     ? fixedThresholds(manifest, cut, thresholds)
     : undefined;
-}
-
-async function chooseCut(
-  { cloudUrls = [], cut, objective }: AgentConfig,
-  readFile: ReadFile,
-): Promise<number> {
-  const { id, segments } = (await openBundle(readFile, { segments: [] })).manifest;
-  // To choose while running it takes all segments.
-  const usual = cloudUrls.length === 0 || objective !== undefined ? segments.length : 1;
-  const chosen = cut ?? usual;
-  if (chosen >= 0 && chosen <= segments.length) return chosen;
-  throw new OfframpError(
-    'CUT_UNSUPPORTED',
-    `Cut ${chosen} of bundle ${id}, expected 0 to ${segments.length}`,
-  );
 }

@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify';
 import { OfframpError } from '../../shared/errors.ts';
+import type { ExitShareChange, ExitShareFigures } from '../../shared/exits/index.ts';
 import type { ResizeMode, TokenEntry } from '../../shared/host/index.ts';
 import type { Choice } from '../../shared/plan/index.ts';
 import type { Drift, UplinkEvent } from '../agent/index.ts';
@@ -42,18 +43,22 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
     logger.warn(drift, 'the cloud disagrees too often: thresholds are stricter now');
   const onPlan = ({ prediction: { plan, latency, accuracy, bytes } }: Choice) =>
     logger.info({ plan: plan.key, latency, accuracy, bytes }, 'follows another plan');
-  const running = await startAgent({ ...config, onEvent, onDrift, onPlan });
+  const onExitShare = (change: ExitShareChange, figures: ExitShareFigures) =>
+    logExitShare(logger, change, figures);
+  const running = await startAgent({ ...config, onEvent, onDrift, onExitShare, onPlan });
   const { agent, auditor, bundle, cloud, uplinks, runner } = running;
   const metrics = new EdgeMetrics({
     connected: () => cloud?.connected ?? false,
     inFlight: () => agent.inFlight,
     audit: () => auditor?.status,
+    exitShare: () => running.exitShare?.figures,
     planChanges: () => running.pilot?.changes ?? 0,
     hedges: () => cloud?.hedges ?? 0,
     lateAnswers: () => uplinks.reduce((sum, { uplink }) => sum + uplink.lateAnswers, 0),
   });
   const app = httpApi({
     ...{ agent, auditor, bundle, runner, cloud, uplinks, pilot: running.pilot },
+    ...{ exitShare: running.exitShare },
     ...{ thresholds: running.thresholds, slowdown: config.slowdown, segmentMs: config.segmentMs },
     ...{ metrics, admit, resize, version, logger },
   });
@@ -83,6 +88,19 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
     await running.stop();
     throw thrown;
   }
+}
+
+function logExitShare(logger: FastifyBaseLogger, change: ExitShareChange, figures: ExitShareFigures): void {
+  if (change === 'back') {
+    logger.info(figures, 'as many images leave by the first exit as at its calibration again');
+    return;
+  }
+  const { recent = 0, calibrated } = figures;
+  const more = recent > calibrated ? 'more' : 'fewer';
+  logger.warn(
+    figures,
+    `${more} images leave by the first exit than at its calibration: look at the pictures`,
+  );
 }
 
 /** What is not as it would be in earnest. */

@@ -3,6 +3,7 @@ import { keepHeartbeat } from '../../shared/host/index.ts';
 import { subprotocol } from '../../shared/protocol/index.ts';
 import type { Dial } from '../agent/index.ts';
 import type { CloudTls } from './cloud-tls.ts';
+import { upgradeRefusal } from './upgrade-refusal.ts';
 
 export interface DialOptions {
   /** `ws:` or `wss:` address of the cloud server. */
@@ -34,6 +35,10 @@ export function wsDial({ url, heartbeatMs, connectTimeoutMs, maxMessageBytes, tl
       // With ws's default binaryType a message is one Buffer.
       if (isBinary) events.onMessage(data as Buffer);
       else socket.close(1003, 'binary messages only');
+    });
+    socket.on('unexpected-response', async (_request, response) => {
+      events.onRefused?.(await upgradeRefusal(response));
+      socket.terminate();
     });
     // 'close' follows every error and is the one place that acts on it; it knows no reason of its own then.
     let problem = '';

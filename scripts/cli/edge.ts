@@ -121,6 +121,12 @@ export function defineEdge(): ConfiguredCommand {
       "share of them in which the cloud may disagree (default: by the bundle's calibration)",
       share,
     )
+    .option(
+      '--exit-share-tolerance <times>',
+      'how many times the odds of leaving by the first exit may grow or shrink before a warning',
+      factor,
+      2,
+    )
     .option('--watch <folder>', 'answer pictures as they appear in a folder, as lines of JSON on stdout')
     .option('--out <folder>', 'with --watch: write each answer into a file here instead')
     .option('--existing', 'with --watch: answer the files that are there at the start too')

@@ -35,6 +35,7 @@ export interface EdgeCommandOptions extends CloudTlsSettings, TracingSettings, W
   readonly accuracyFloor?: number;
   readonly auditShare: number;
   readonly allowedDisagreement?: number;
+  readonly exitShareTolerance: number;
   readonly tokenFile?: string;
   readonly cloudTokenFile?: string;
   readonly logLevel: string;
@@ -70,6 +71,7 @@ export async function edgeCommand(options: EdgeCommandOptions): Promise<void> {
     objective: objectiveOf(options),
     auditShare: options.auditShare,
     allowedDisagreement: options.allowedDisagreement,
+    exitShareTolerance: options.exitShareTolerance,
     watch: watchConfigOf(options),
     version,
     tracer: tracing?.tracer,

@@ -82,7 +82,9 @@ Device('a confident image leaves by the branch and nothing is sent', async () =>
   assert.ok(Math.abs(answer.entropy - decision.entropy) < 1e-5);
   assert.equal([answer.degraded, answer.reason, answer.bytesSent], [false, undefined, 0]);
   const { runMs = 0, ...opinion } = answer.device ?? {};
-  assert.equal(opinion, { exit: answer.exit, label: answer.label, entropy: answer.entropy });
+  const { exit, label, entropy, probabilities } = answer;
+  const { threshold } = confident.exit(0);
+  assert.equal(opinion, { exit, label, entropy, probabilities, threshold });
   assert.ok(runMs > 0 && runMs <= answer.stagesMs.device, `${runMs} of ${answer.stagesMs.device} ms`);
   assert.is(asked.length, 0);
   addsUp(answer);

@@ -54,7 +54,13 @@ function cutNow({ pilot }: Made, nowMs: number): number | undefined {
 /** An answer of the cloud, as far as costs are learnt from it. */
 function cloudAnswer(cloudRun: number): Answer {
   const stages = { prepare: 0, device: 1, exit: 0, encode: 0, network: 5, cloudQueue: 0, cloudRun };
-  const device = { exit: bundle.exit(0).name, label: 1, entropy: 0.5, runMs: 1 };
+  const device = {
+    exit: bundle.exit(0).name,
+    label: 1,
+    probabilities: new Float64Array(10),
+    entropy: 0.5,
+    runMs: 1,
+  };
   return {
     ...{ label: 1, className: '1', probabilities: new Float64Array(10), entropy: 0, exit: 'final' },
     ...{

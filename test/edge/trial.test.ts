@@ -3,7 +3,7 @@ import pino from 'pino';
 import { Compile } from 'typebox/compile';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { areLooser, fixedThresholds } from '../../edge/daemon/fixed-thresholds.ts';
+import { areLooser, fixedThresholds } from '../../edge/agent/index.ts';
 import {
   type AgentConfig,
   type EdgeConfig,

@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { DialledTransport } from '../../edge/agent/index.ts';
 import { type DialOptions, wsDial } from '../../edge/daemon/index.ts';
+import type { OfframpError } from '../../shared/errors.ts';
 import { subprotocol } from '../../shared/protocol/index.ts';
 import { until, within } from '../protocol/expect.ts';
 
@@ -22,6 +23,7 @@ interface Dialled {
   readonly transport: DialledTransport;
   readonly messages: Uint8Array[];
   readonly ends: End[];
+  readonly refusals: OfframpError[];
   /** Of pings. */
   readonly roundTripsMs: readonly number[];
   readonly opened: () => boolean;
@@ -32,6 +34,7 @@ function dial(port: number, change: Partial<DialOptions> = {}): Dialled {
   const messages: Uint8Array[] = [];
   const roundTripsMs: number[] = [];
   const ends: End[] = [];
+  const refusals: OfframpError[] = [];
   let opened = false;
   let settle: (end: End) => void = () => {};
   const ended = new Promise<End>((resolve) => {
@@ -49,12 +52,13 @@ function dial(port: number, change: Partial<DialOptions> = {}): Dialled {
     },
     onMessage: (message) => messages.push(new Uint8Array(message)),
     onRoundTrip: (_bytes, ms) => roundTripsMs.push(ms),
+    onRefused: (error) => refusals.push(error),
     onClose: (code, reason) => {
       ends.push({ code, reason });
       settle({ code, reason });
     },
   });
-  return { transport, messages, roundTripsMs, ends, opened: () => opened, ended };
+  return { transport, messages, roundTripsMs, ends, refusals, opened: () => opened, ended };
 }
 
 function portOf(server: Pick<Server, 'address'> | WebSocketServer): number {
@@ -131,6 +135,41 @@ Dial('a message beyond the limit is not handed on and ends the connection', asyn
   const { reason } = await within(2000, dialled.ended);
   assert.match(reason, 'Max payload size exceeded');
   assert.equal([dialled.messages.length, dialled.ends.length], [0, 1]);
+});
+
+/** An HTTP server that answers every request for a WebSocket with this. */
+async function refusing(status: string, body: string): Promise<number> {
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+    socket.once('data', () => socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n${body}`));
+  });
+  listeners.add(server);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return portOf(server);
+}
+
+Dial('says in the words of the server why it refuses the connection', async () => {
+  const body = JSON.stringify({ error: { code: 'UNAUTHORIZED', message: 'no token' } });
+  const dialled = dial(await refusing('401 Unauthorized', body));
+  await within(2000, dialled.ended);
+  assert.equal(
+    dialled.refusals.map(({ code, message }) => [code, message]),
+    [['UNAUTHORIZED', 'no token']],
+  );
+  assert.is(dialled.ends.length, 1);
+});
+
+Dial('says what came where the words are none of ours, however many there are', async () => {
+  const foreign = ['', '<html>', '{"error":{"code":"NO_SUCH_CODE"}}', '{"error":null}', '[', 'x'.repeat(1e6)];
+  for (const body of foreign) {
+    const dialled = dial(await refusing('502 Bad Gateway', body));
+    await within(2000, dialled.ended);
+    const [refusal] = dialled.refusals;
+    assert.is(refusal?.code, 'CLOUD_UNREACHABLE', body.slice(0, 20));
+    assert.match(refusal?.message ?? '', '502');
+  }
 });
 
 Dial('a text message is not handed on and ends the connection with 1003', async () => {

@@ -12,9 +12,10 @@ const subject = { manifest, digest: '0'.repeat(64), dataset: 'mnist', split: 'te
 const stagesMs = { prepare: 0, device: 1, exit: 0, encode: 0, network: 0, cloudQueue: 0, cloudRun: 0 };
 
 function answered(label: number, changes: Partial<Answer> = {}): Answer {
+  const own = { label, probabilities: new Float64Array(10), entropy: 0, exit: 'branch' };
   return {
-    ...{ label, className: String(label), probabilities: new Float64Array(10), entropy: 0, exit: 'branch' },
-    ...{ route: 'exit', degraded: false, device: { exit: 'branch', label, entropy: 0, runMs: 1 } },
+    ...{ ...own, className: String(label) },
+    ...{ route: 'exit', degraded: false, device: { ...own, runMs: 1 } },
     ...{ latencyMs: 1, stagesMs, bytesSent: 0 },
     ...changes,
   };

@@ -1,7 +1,5 @@
+import type { Library } from '../library.ts';
 import type { Provider } from '../runner.ts';
-
-/** onnxruntime, as the native and the WebAssembly package of it have it in common. */
-export type Library = Pick<typeof import('onnxruntime-node'), 'InferenceSession' | 'Tensor'>;
 
 /**
  * The package that has a provider. Only that one is loaded: the native one throws where it has no binary for the machine.

@@ -1,6 +1,6 @@
 import type { OfframpError } from '../../errors.ts';
 import type { Provider, SegmentGraph, WarmRun } from '../runner.ts';
-import type { SessionsInit } from './sessions.ts';
+import type { SessionsInit } from '../sessions.ts';
 
 /** What a worker thread is started with. */
 export type WorkerInit = SessionsInit;

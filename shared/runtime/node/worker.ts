@@ -4,8 +4,9 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { OfframpError } from '../../errors.ts';
+import { Sessions } from '../sessions.ts';
+import { libraryOf } from './library.ts';
 import type { FromWorker, ToWorker, WorkerInit } from './messages.ts';
-import { Sessions } from './sessions.ts';
 
 const port = parentPort;
 if (port === null) throw new Error('worker.ts runs in a worker thread only');
@@ -55,7 +56,7 @@ async function obey(sessions: Sessions, message: ToWorker): Promise<void> {
 }
 
 try {
-  const sessions = await Sessions.open(init);
+  const sessions = await Sessions.open(init, libraryOf);
   serve(sessions);
   post({ kind: 'ready', provider: sessions.provider, warmRuns: sessions.warmRuns });
 } catch (thrown) {

@@ -1,7 +1,7 @@
-import type * as ort from 'onnxruntime-node';
-import { OfframpError, reasonOf } from '../../errors.ts';
-import type { GraphTensor, Provider, RunOutput, SegmentGraph, WarmRun } from '../runner.ts';
-import { type Library, libraryOf } from './library.ts';
+import type * as ort from 'onnxruntime-web';
+import { OfframpError, reasonOf } from '../errors.ts';
+import type { Library, LibraryOf } from './library.ts';
+import type { GraphTensor, Provider, RunOutput, SegmentGraph, WarmRun } from './runner.ts';
 
 /** How graphs are loaded. */
 export interface SessionsInit {
@@ -26,24 +26,29 @@ interface Loaded {
   readonly warmRuns: readonly WarmRun[];
 }
 
-/** The sessions of one thread. Opening and running block the thread that asks. */
+/** How onnxruntime begins when it could not load or start the library itself. */
+const noBackend = 'no available backend found';
+
+/** The sessions of one thread, by whichever package of onnxruntime is there. Opening and running block the thread that asks. */
 export class Sessions {
   readonly provider: Provider;
   /** Of the graphs it was opened with. */
   readonly warmRuns: readonly WarmRun[];
   readonly #init: SessionsInit;
+  readonly #libraryOf: LibraryOf;
   readonly #loaded: Map<string, LoadedGraph>;
 
-  private constructor(init: SessionsInit, { provider, loaded, warmRuns }: Loaded) {
+  private constructor(init: SessionsInit, libraryOf: LibraryOf, { provider, loaded, warmRuns }: Loaded) {
     this.provider = provider;
     this.warmRuns = warmRuns;
     this.#init = init;
+    this.#libraryOf = libraryOf;
     this.#loaded = loaded;
   }
 
   /** @throws OfframpError PROVIDER_UNAVAILABLE, BUNDLE_GRAPH_MISMATCH, BUNDLE_FILE_CORRUPT. */
-  static async open(init: SessionsInit): Promise<Sessions> {
-    return new Sessions(init, await loadAny(init));
+  static async open(init: SessionsInit, libraryOf: LibraryOf): Promise<Sessions> {
+    return new Sessions(init, libraryOf, await loadAny(init, libraryOf));
   }
 
   async run(key: string, input: Uint8Array, rows: number): Promise<RunOutput> {
@@ -57,7 +62,7 @@ export class Sessions {
     const twin = graphs.find(({ key }) => this.#loaded.has(key));
     if (twin !== undefined)
       throw new OfframpError('RUNTIME_FAILED', `a graph '${twin.key}' is loaded already`);
-    const { loaded, warmRuns } = await loadOn(this.#init, this.provider, graphs);
+    const { loaded, warmRuns } = await loadOn(this.#init, this.#libraryOf, this.provider, graphs);
     for (const [key, graph] of loaded) this.#loaded.set(key, graph);
     return warmRuns;
   }
@@ -81,6 +86,7 @@ export class Sessions {
 /** The graphs on one provider, warm; all of them or none. */
 async function loadOn(
   init: SessionsInit,
+  libraryOf: LibraryOf,
   provider: Provider,
   graphs: readonly SegmentGraph[],
 ): Promise<Loaded> {
@@ -132,9 +138,9 @@ async function createSession(
       graphOptimizationLevel: 'all',
     });
   } catch (thrown) {
-    // On the CPU a library that has loaded computes: what it cannot load is no graph.
-    if (provider !== 'cpu' && provider !== 'wasm') throw thrown;
     const reason = reasonOf(thrown);
+    // On the CPU a library that has loaded computes: what it cannot load is no graph. In a browser it may not have loaded.
+    if ((provider !== 'cpu' && provider !== 'wasm') || reason.startsWith(noBackend)) throw thrown;
     throw new OfframpError(
       'BUNDLE_FILE_CORRUPT',
       `${graph.key}: onnxruntime cannot load the graph: ${reason}`,
@@ -150,11 +156,11 @@ function configured(provider: Provider): ort.InferenceSession.ExecutionProviderC
   return provider === 'webgpu' ? { name: 'webgpu', preferredLayout: 'NCHW' } : provider;
 }
 
-async function loadAny(init: SessionsInit): Promise<Loaded> {
+async function loadAny(init: SessionsInit, libraryOf: LibraryOf): Promise<Loaded> {
   const refusals: string[] = [];
   for (const provider of init.providers) {
     try {
-      return await loadOn(init, provider, init.graphs);
+      return await loadOn(init, libraryOf, provider, init.graphs);
     } catch (thrown) {
       if (thrown instanceof OfframpError) throw thrown;
       refusals.push(`${provider}: ${reasonOf(thrown)}`);

@@ -1,0 +1,26 @@
+import type { Bundle } from '../../shared/bundle/index.ts';
+import { systemClock } from '../../shared/clock.ts';
+import { Uplink, type UplinkOptions } from '../agent/index.ts';
+import { version } from './version.ts';
+import { webDial } from './web-dial.ts';
+
+/** Until the server's welcome says its own. */
+const heartbeatMs = 5000;
+const maxMessageBytes = 1024 * 1024;
+
+/** The connection of a page to one server, not yet begun. */
+export function makeUplink(
+  url: string,
+  token: string | undefined,
+  bundle: Bundle,
+  listeners: Pick<UplinkOptions, 'onEvent' | 'onRoundTrip'>,
+): Uplink {
+  const bundles = [{ id: bundle.manifest.id, digest: bundle.digest }];
+  return new Uplink({
+    dial: webDial({ url, clock: systemClock, heartbeatMs, maxMessageBytes }),
+    hello: { agent: `offramp-web/${version}`, ...(token !== undefined && { token }), bundles },
+    clock: systemClock,
+    random: Math.random,
+    ...listeners,
+  });
+}

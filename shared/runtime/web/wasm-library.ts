@@ -1,0 +1,15 @@
+import * as ort from 'onnxruntime-web/wasm';
+import type { LibraryOf } from '../library.ts';
+
+/**
+ * onnxruntime's WebAssembly for a page.
+ * @param folderUrl where `ort-wasm-simd-threaded.mjs` and `.wasm` are served from, with the slash at its end.
+ */
+export function wasmLibrary(folderUrl: string): LibraryOf {
+  return async (_provider, threads) => {
+    ort.env.logLevel = 'fatal';
+    ort.env.wasm.wasmPaths = folderUrl;
+    ort.env.wasm.numThreads = threads;
+    return ort;
+  };
+}
