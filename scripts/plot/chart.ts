@@ -4,8 +4,8 @@ import { headingBaseline, layOut, margin } from './layout.ts';
 import { linearScale, logScale, type Scale } from './scale.ts';
 import { defaultRadius, drawSeries, drawSwatch, lineMarkRadius, occupied } from './series.ts';
 import type { Axis, ChartSpec, Series } from './spec.ts';
-import { styleSheet } from './style.ts';
-import { document, element, textElement } from './svg.ts';
+import { pageChartClass, styleSheet } from './style.ts';
+import { type Attributes, document, element, textElement } from './svg.ts';
 
 /**
  * Draws a chart as an SVG document of its own: light or dark as the reader's system asks for, no script, nothing loaded from
@@ -15,14 +15,26 @@ import { document, element, textElement } from './svg.ts';
  * characters.
  */
 export function renderChart(spec: ChartSpec): string {
+  return draw(spec, {}, [styleSheet(spec.id)]);
+}
+
+/**
+ * Draws a chart for a page that has `pageChartRules()` in its own style sheet, which all its charts share: without that it has no
+ * colours. Throws as `renderChart`.
+ */
+export function renderPageChart(spec: ChartSpec): string {
+  return draw(spec, { class: pageChartClass }, []);
+}
+
+function draw(spec: ChartSpec, attributes: Attributes, style: readonly string[]): string {
   checkId(spec.id);
   const xScale = scaleOf(spec.x, valuesOn('x', spec.series), 'x');
   const yScale = scaleOf(spec.y, valuesOn('y', spec.series), 'y');
   const layout = layOut(spec, yScale);
   const plane = { plot: layout.plot, xScale, yScale };
   const labels = placeLabels(labelRequests(spec.series), plane, occupied(spec.series, plane));
-  return document(spec, layout, [
-    styleSheet(spec.id),
+  return document(spec, { ...layout, attributes }, [
+    ...style,
     element('rect', { class: 'paper', width: layout.width, height: layout.height }),
     textElement(spec.title, { class: 'heading', x: margin, y: headingBaseline }),
     ...layout.subtitle.map(({ words, x, y }) => textElement(words, { class: 'faint', x, y })),
@@ -54,13 +66,16 @@ function scaleOf({ scale = 'linear', from, to }: Axis, values: readonly number[]
 function valuesOn(axis: 'x' | 'y', series: readonly Series[]): number[] {
   return series.flatMap((one) => {
     if (one.kind === 'guide') return one.axis === axis ? [one.at] : [];
+    if (one.kind === 'area')
+      return one.reaches.flatMap(({ x, from, to }) => (axis === 'x' ? [x] : [from, to]));
     return one.points.map((point) => point[axis]);
   });
 }
 
 function labelRequests(series: readonly Series[]): LabelRequest[] {
   return series.flatMap((one) => {
-    if (one.kind === 'guide' || (one.kind === 'points' && one.shape === 'speck')) return [];
+    if (one.kind === 'guide' || one.kind === 'area' || (one.kind === 'points' && one.shape === 'speck'))
+      return [];
     const radius = one.kind === 'points' ? (one.radius ?? defaultRadius) : lineMarkRadius;
     return one.points.flatMap(({ x, y, label }) =>
       label === undefined ? [] : [{ x, y, text: label, radius }],

@@ -14,9 +14,10 @@
  *       ],
  *     });
  */
-export { renderChart } from './chart.ts';
+export { renderChart, renderPageChart } from './chart.ts';
 export { linearScale, logScale, type Scale, type ScaleEnds } from './scale.ts';
 export type {
+  AreaSeries,
   Axis,
   ChartSpec,
   CrowdShape,
@@ -25,7 +26,9 @@ export type {
   MarkShape,
   Point,
   PointSeries,
+  Reach,
   Series,
   Stroke,
   Tone,
 } from './spec.ts';
+export { type Palette, pageChartRules, palettes } from './style.ts';

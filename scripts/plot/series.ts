@@ -1,11 +1,22 @@
 import { type Box, type LegendEntry, type Pixel, type Plane, swatchWidth, toPixels } from './layout.ts';
-import type { GuideSeries, LineSeries, MarkShape, Point, PointSeries, Series, Stroke } from './spec.ts';
+import type {
+  AreaSeries,
+  GuideSeries,
+  LineSeries,
+  MarkShape,
+  Point,
+  PointSeries,
+  Series,
+  Stroke,
+} from './spec.ts';
 import { type Attributes, element, pixels, wordsElement } from './svg.ts';
 
 /** Half the width of a mark on a line, pixels. */
 export const lineMarkRadius = 4;
 /** Half the width of a mark without a line where the series does not say, pixels. */
 export const defaultRadius = 5;
+/** Width and height of an area's sample in the legend, pixels. */
+const areaSwatch = 12;
 
 const dashes: Readonly<Record<Stroke, Attributes>> = {
   solid: {},
@@ -22,6 +33,8 @@ export function drawSeries(series: Series, plane: Plane): string {
       return drawPoints(series, plane);
     case 'guide':
       return drawGuide(series, plane);
+    case 'area':
+      return drawArea(series, plane);
   }
 }
 
@@ -45,6 +58,11 @@ export function drawSwatch({ series, x, y }: LegendEntry): string {
     }
     case 'guide':
       return line(series.stroke ?? 'dashed');
+    case 'area':
+      return element('rect', {
+        ...{ class: `area ${series.tone}`, x: middle - areaSwatch / 2, y: base - areaSwatch / 2 },
+        ...{ width: areaSwatch, height: areaSwatch },
+      });
     case 'line':
       if (series.marks === undefined) return line(series.stroke);
       return `${line(series.stroke)}\n${drawMark(series.marks, series.tone, { x: middle, y: base }, lineMarkRadius)}`;
@@ -58,6 +76,8 @@ export function occupied(series: readonly Series[], plane: Plane): Box[] {
       const { from, to } = guideEnds(one, plane);
       return alongLine([from, to]);
     }
+    // Words have an edge of paper around them, and may lie on an area.
+    if (one.kind === 'area') return [];
     const places = one.points.map(({ x, y }) => toPixels(plane, x, y));
     const radius = one.kind === 'points' ? radiusOf(one) : lineMarkRadius;
     const marks = places.map(({ x, y }) => around(x, y, radius));
@@ -101,6 +121,15 @@ function drawLine({ points, tone, stroke = 'solid', marks }: LineSeries, plane: 
   const shape = marks;
   if (shape === undefined) return line;
   return [line, ...points.map((point) => drawPoint(shape, tone, point, plane, lineMarkRadius))].join('\n');
+}
+
+/** Along the upper edge to the right, and along the lower one back. */
+function drawArea({ reaches, tone }: AreaSeries, plane: Plane): string {
+  const upper = reaches.map(({ x, to }) => toPixels(plane, x, to));
+  const lower = reaches.map(({ x, from }) => toPixels(plane, x, from)).reverse();
+  if (upper.length === 0) return '';
+  const path = [...upper, ...lower].map(({ x, y }) => `${pixels(x)} ${pixels(y)}`).join('L');
+  return element('path', { class: `area ${tone}`, d: `M${path}Z` });
 }
 
 function drawPoints({ points, tone, shape, radius = defaultRadius }: PointSeries, plane: Plane): string {

@@ -54,7 +54,25 @@ export interface GuideSeries {
   readonly at: number;
 }
 
-export type Series = LineSeries | PointSeries | GuideSeries;
+/** How far an area reaches at one value of the x axis. */
+export interface Reach {
+  readonly x: number;
+  /** Its lower edge, in the unit of the y axis. */
+  readonly from: number;
+  /** Its upper edge. */
+  readonly to: number;
+}
+
+/** A filled area between two edges; areas that lie on each other make a stack. */
+export interface AreaSeries {
+  readonly kind: 'area';
+  readonly name?: string;
+  readonly tone: Tone;
+  /** From left to right. */
+  readonly reaches: readonly Reach[];
+}
+
+export type Series = LineSeries | PointSeries | GuideSeries | AreaSeries;
 
 export interface Axis {
   /** What is shown and in which unit, such as `mean time per image (ms)`. */

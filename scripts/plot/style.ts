@@ -55,7 +55,18 @@ const family = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 
  * paints its own paper: on a page that is dark while the system is light it stays readable.
  */
 export function styleSheet(id: string): string {
-  const scope = `#${id}`;
+  return `<style>\n${scopedRules(`#${id}`)}\n</style>`;
+}
+
+/** Class of charts that share the style sheet of the page they are in. */
+export const pageChartClass = 'chart';
+
+/** The rules for all charts of a page that were drawn by `renderPageChart`, for the page's own style sheet. */
+export function pageChartRules(): string {
+  return scopedRules(`.${pageChartClass}`);
+}
+
+function scopedRules(scope: string): string {
   const light = colourRules(scope, palettes.light);
   const dark = colourRules(scope, palettes.dark).map((rule) => `  ${rule}`);
   const rules = [
@@ -66,12 +77,13 @@ export function styleSheet(id: string): string {
     `${scope} .specks { stroke-width: 2.6px; opacity: 0.6; }`,
     `${scope} .open { stroke-width: 2px; }`,
     `${scope} .leader { stroke-width: 1px; }`,
+    `${scope} .area { stroke-width: 1px; }`,
     ...light,
     '@media (prefers-color-scheme: dark) {',
     ...dark,
     '}',
   ];
-  return `<style>\n${rules.join('\n')}\n</style>`;
+  return rules.join('\n');
 }
 
 function colourRules(scope: string, { paper, ink, faint, grid, axis, tones }: Palette): string[] {
@@ -79,11 +91,12 @@ function colourRules(scope: string, { paper, ink, faint, grid, axis, tones }: Pa
     `${scope} .paper { fill: ${paper}; }`,
     `${scope} text { fill: ${ink}; }`,
     `${scope} .faint { fill: ${faint}; }`,
-    `${scope} .label { stroke: ${paper}; }`,
+    `${scope} .label, ${scope} .area { stroke: ${paper}; }`,
     `${scope} .grid { stroke: ${grid}; }`,
     `${scope} .axis, ${scope} .leader { stroke: ${axis}; }`,
     ...Object.entries(tones).flatMap(([tone, colour]) => [
       `${scope} .line.${tone}, ${scope} .open.${tone} { stroke: ${colour}; }`,
+      `${scope} .area.${tone} { fill: ${colour}; }`,
       `${scope} .filled.${tone} { fill: ${colour}; stroke: ${paper}; }`,
       `${scope} .open.${tone} { fill: ${paper}; }`,
     ]),

@@ -25,14 +25,15 @@ export function pixels(value: number): string {
 /** The whole document; title and description are what a screen reader says of it. */
 export function document(
   names: { readonly id: string; readonly title: string; readonly description: string },
-  size: { readonly width: number; readonly height: number },
+  root: { readonly width: number; readonly height: number; readonly attributes: Attributes },
   children: readonly string[],
 ): string {
   const { id, title, description } = names;
-  const { width, height } = size;
-  const root = {
+  const { width, height, attributes } = root;
+  const own = {
     xmlns: 'http://www.w3.org/2000/svg',
     id,
+    ...attributes,
     width,
     height,
     viewBox: `0 0 ${pixels(width)} ${pixels(height)}`,
@@ -44,7 +45,7 @@ export function document(
     wordsElement('title', title, { id: `${id}-title` }),
     wordsElement('desc', description, { id: `${id}-description` }),
   ];
-  return `${element('svg', root, [...words, ...children])}\n`;
+  return `${element('svg', own, [...words, ...children])}\n`;
 }
 
 function attributeText(attributes: Attributes): string {

@@ -1,7 +1,7 @@
 import sharp from 'sharp';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type ChartSpec, renderChart } from '../../../scripts/plot/index.ts';
+import { type ChartSpec, pageChartRules, renderChart, renderPageChart } from '../../../scripts/plot/index.ts';
 import { palettes } from '../../../scripts/plot/style.ts';
 
 const spec: ChartSpec = {
@@ -84,6 +84,46 @@ Chart('puts a point where its values are on the axes', () => {
   assert.is(numbers(svg, 'filled red', 'cy').at(-1), (top + floor) / 2);
   const [, path = ''] = svg.match(/<path class="line blue" d="([^"]*)"/) ?? [];
   assert.is(path, `M${left} ${floor}L${(left + right) / 2} ${(top + floor) / 2}L${right} ${top}`);
+});
+
+Chart('fills an area between its two edges, below a line that is drawn after it', () => {
+  const svg = renderChart({
+    ...spec,
+    series: [
+      {
+        ...{ kind: 'area', name: 'share', tone: 'green' },
+        reaches: [
+          { x: 0, from: 0, to: 10 },
+          { x: 100, from: 5, to: 10 },
+        ],
+      },
+      { kind: 'line', tone: 'blue', points: [0, 100].map((x) => ({ x, y: x === 0 ? 10 : 5 })) },
+    ],
+  });
+  const [, area = ''] = svg.match(/<path class="area green" d="M([^"]*)Z"/) ?? [];
+  const [, line = ''] = svg.match(/<path class="line blue" d="M([^"]*)"/) ?? [];
+  const [start, end] = line.split('L');
+  const [leftUpper, rightUpper, rightLower, leftLower] = area.split('L');
+  assert.is(leftUpper, start);
+  assert.is(rightLower, end);
+  assert.is(leftLower?.split(' ')[0], start?.split(' ')[0]);
+  assert.is(rightUpper?.split(' ')[1], leftUpper?.split(' ')[1]);
+  assert.ok(svg.indexOf('area green" d=') < svg.indexOf('line blue" d='));
+  assert.match(svg, /<rect class="area green"[^>]* width="12" height="12"\/>/);
+  assert.match(svg, '>share</text>');
+});
+
+Chart('counts both edges of an area among its values', () => {
+  const reaches = [{ x: 1, from: Number.NaN, to: 1 }];
+  const series = [{ kind: 'area', tone: 'green', reaches } as const];
+  assert.throws(() => renderChart({ ...spec, series }), /got NaN on the y axis/);
+});
+
+Chart('shares the rules of a page with its other charts, and is otherwise the same', () => {
+  const svg = renderPageChart(spec);
+  const [, style = ''] = renderChart(spec).match(/(<style>[\s\S]*<\/style>\n)/) ?? [];
+  assert.is(svg.replace(' class="chart"', ''), renderChart(spec).replace(style, ''));
+  assert.is(`<style>\n${pageChartRules()}\n</style>\n`.replaceAll('.chart ', '#rates '), style);
 });
 
 Chart('is the same text for the same specification', () => {
