@@ -258,6 +258,7 @@ function addE2e(command: Command): void {
         'offramp bench e2e --scenario six-links --data ../data --out six-links.json',
         "offramp bench e2e --scenario mine.json --only 'lte/*' --only '3g/ours' --seconds 60",
         'offramp bench e2e --scenario mine.json --compare --json',
+        'offramp bench e2e --scenario lte-driving --data ../data --html lte-driving.html',
       ),
     )
     .requiredOption('--scenario <name or file>', 'one that comes with the project, or a file')
@@ -276,8 +277,13 @@ function addE2e(command: Command): void {
     .addOption(
       new Option('--emulator <kind>', 'what stands in for the link').choices(emulatorNames).default('stream'),
     )
+    .option(
+      '--congestion <name>',
+      "with --emulator packet, TCP's congestion control; the kernel's own unless said",
+    )
     .option('--compare', 'simulate the same cells as well, and say how far that is off')
     .option('--out <file>', 'write the figures as JSON')
+    .option('--html <file>', 'write a report with charts: one file to open in a browser')
     .option('--json', 'print JSON')
     .action(async (options) => {
       const { benchE2eCommand } = await import('../commands/bench-e2e.ts');

@@ -4,6 +4,7 @@ import type { EmulatorName } from '../bench/e2e/emulator-names.ts';
 import { reportWords, warnings } from '../bench/e2e/report.ts';
 import { recordRun } from '../evaluate/run-record.ts';
 import { print, printJson, say, withProgress } from '../output.ts';
+import { type Origin, renderReport } from '../simulate/report/index.ts';
 
 export interface BenchE2eCommandOptions {
   readonly scenario: string;
@@ -12,8 +13,10 @@ export interface BenchE2eCommandOptions {
   readonly seconds?: number;
   readonly jobs: number;
   readonly emulator: EmulatorName;
+  readonly congestion?: string;
   readonly compare?: boolean;
   readonly out?: string;
+  readonly html?: string;
   readonly json?: boolean;
 }
 
@@ -22,10 +25,10 @@ const stageLabels = { pictures: 'pictures', images: 'images sent', simulations: 
 /** Runs a scenario with real processes, beside the simulator if asked to. */
 export async function benchE2eCommand(options: BenchE2eCommandOptions): Promise<void> {
   const run = recordRun(process.argv.slice(2), new Date());
-  const { scenario, only = [], seconds, jobs, emulator, out } = options;
+  const { scenario, only = [], seconds, jobs, emulator, congestion, out, html } = options;
   const bench = await withProgress(stageLabels, (onProgress) =>
     benchE2e({
-      ...{ scenario, only, seconds, jobs, emulator, onProgress },
+      ...{ scenario, only, seconds, jobs, emulator, congestion, onProgress },
       dataFolder: options.data ?? process.env.OFFRAMP_DATA,
       comparing: options.compare ? 'with-simulation' : 'nothing',
     }),
@@ -34,9 +37,18 @@ export async function benchE2eCommand(options: BenchE2eCommandOptions): Promise<
   const document = { ...run, ...bench };
   if (options.json) printJson(document);
   else print(reportWords(bench));
-  if (out === undefined) return;
-  await writeFile(out, `${JSON.stringify(document, null, 1)}\n`);
-  say(`Written to ${out}`);
+  if (out !== undefined) await write(out, `${JSON.stringify(document, null, 1)}\n`);
+  if (html !== undefined) await write(html, renderReport({ ...document, origin: liveOrigin(bench) }));
+}
+
+async function write(file: string, text: string): Promise<void> {
+  await writeFile(file, text);
+  say(`Written to ${file}`);
+}
+
+function liveOrigin({ emulator, images, leftOut, results, comparisons }: E2eBench): Origin {
+  const live = { kind: 'live' as const, emulator, images, leftOut, warnings: warnings(results) };
+  return { ...live, ...(comparisons !== undefined && { comparisons }) };
 }
 
 function tell({ leftOut, results }: E2eBench): void {

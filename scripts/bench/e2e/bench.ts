@@ -1,12 +1,15 @@
 import { resolve } from 'node:path';
 import { OfframpError } from '../../../shared/errors.ts';
+import { kernelCongestion } from '../../links/packet/index.ts';
 import type { StageProgress } from '../../output.ts';
 import { findBundle } from '../../project.ts';
 import {
+  bundlesOf,
   courseOf,
   findFile,
   findScenario,
   fleetOptions,
+  type PreparedBundle,
   type PreparedScenario,
   prepareScenario,
   type RunResult,
@@ -21,6 +24,7 @@ import type { EmulatorName } from './emulator-names.ts';
 import { emulators } from './emulators.ts';
 import { type LiveResult, type LiveSetup, runLiveCell } from './live-cell.ts';
 import { type LiveImages, liveImages } from './live-images.ts';
+import { directCells, measureHere } from './measure-here.ts';
 import { comingImages } from './open-loop.ts';
 
 export interface E2eBenchOptions {
@@ -34,6 +38,8 @@ export interface E2eBenchOptions {
   /** Cells at the same time. */
   readonly jobs: number;
   readonly emulator: EmulatorName;
+  /** TCP's congestion control over packet-level links; the kernel's own when absent. */
+  readonly congestion: string | undefined;
   readonly comparing: 'with-simulation' | 'nothing';
   readonly onProgress: StageProgress<E2eStage>;
 }
@@ -44,6 +50,8 @@ export type E2eStage = 'pictures' | 'images' | 'simulations';
 export interface E2eBench {
   readonly scenario: Scenario;
   readonly emulator: EmulatorName;
+  /** Over packet-level links. */
+  readonly congestion?: string;
   /** What the images were. */
   readonly images: string;
   /** Names of policies that cannot be run live. */
@@ -61,31 +69,51 @@ export interface E2eBench {
  */
 export async function benchE2e(options: E2eBenchOptions): Promise<E2eBench> {
   const { dataFolder, only, jobs, emulator, onProgress } = options;
+  const congestion = congestionOf(options);
   const file = findScenario(options.scenario);
   const scenario = readLiveScenario(file, options.seconds);
   const place = { file, dataFolder };
-  const prepared = await prepareScenario(scenario, place);
-  const chosen = chooseCells(prepared, only);
+  const all = await prepareScenario(scenario, place);
+  const [prepared] = all.bundles;
+  const [named] = bundlesOf(scenario);
+  if (prepared === undefined || named === undefined) throw new OfframpError('INTERNAL', 'No bundle');
+  const chosen = chooseCells(all, only);
   const images = await encodeImages(prepared, chosen, options);
   let sent = 0;
-  const total = countImages(prepared, chosen, images.count);
+  const measuring = options.comparing === 'nothing' ? [] : directCells;
+  const total = countImages(prepared, [...chosen.cells, ...measuring], images.count);
   const setup: LiveSetup = {
-    ...{ prepared, images, bundleFolder: findBundle(scenario.bundle), openSite: emulators[emulator] },
+    ...{ prepared, images, bundleFolder: findBundle(named), openSite: emulators[emulator] },
+    congestion,
     linkSpecs: linkSpecs(scenario, place),
     onSent: () => onProgress('images', ++sent, total),
   };
-  const run = ({ cell, policy }: LiveCell) => runLiveCell(setup, cell, policy);
+  const here = options.comparing === 'nothing' ? undefined : await measureHere(setup);
+  const run = async ({ cell, policy }: LiveCell) => (await runLiveCell(setup, cell, policy)).result;
   const results = await inTurns(chosen.cells, jobs, run);
   return {
     ...{ scenario, emulator, images: images.source, leftOut: chosen.leftOut, results },
-    ...(options.comparing === 'with-simulation' && (await compared(prepared, chosen, results, onProgress))),
+    ...(congestion !== undefined && { congestion }),
+    ...(here !== undefined &&
+      (await compared({ ...all, bundles: [{ ...prepared, costs: here }] }, chosen, results, onProgress))),
   };
+}
+
+/** What TCP goes by where it matters: over links of packets. */
+function congestionOf({ emulator, congestion }: E2eBenchOptions): string | undefined {
+  if (emulator === 'packet') return congestion ?? kernelCongestion();
+  if (congestion === undefined) return undefined;
+  throw new OfframpError('CONFIG_INVALID', `--congestion ${congestion} needs --emulator packet`);
 }
 
 function readLiveScenario(file: string, seconds: number | undefined): Scenario {
   const scenario = readScenario(file, seconds === undefined ? {} : { seconds });
   const { budgetMs, deviceSlowdown = 1 } = scenario;
   const bad = (what: string) => new OfframpError('CONFIG_INVALID', `${file}: ${what}`);
+  const bundles = bundlesOf(scenario);
+  if (bundles.length > 1) {
+    throw bad(`bundle: got ${bundles.join(', ')}, expected one bundle for real processes`);
+  }
   if (!Number.isInteger(budgetMs)) throw bad(`budgetMs: got ${budgetMs}, expected a whole number`);
   if (deviceSlowdown < 1 || deviceSlowdown > 1000) {
     throw bad(`deviceSlowdown: got ${deviceSlowdown}, expected 1 to 1000 for a real device`);
@@ -104,7 +132,7 @@ function linkSpecs({ links }: Scenario, place: ScenarioPlace): string[] {
 }
 
 async function encodeImages(
-  prepared: PreparedScenario,
+  prepared: PreparedBundle,
   { cells }: ChosenCells,
   { dataFolder, onProgress, comparing }: E2eBenchOptions,
 ): Promise<LiveImages> {
@@ -126,7 +154,7 @@ async function encodeImages(
 }
 
 /** What comes to all devices of a cell; links and policies have no part in it. */
-function* allComing(prepared: PreparedScenario, devices: number, count: number) {
+function* allComing(prepared: PreparedBundle, devices: number, count: number) {
   const [link] = prepared.links;
   if (link === undefined) return;
   const base = fleetOptions(prepared, devices, link.link);
@@ -135,7 +163,11 @@ function* allComing(prepared: PreparedScenario, devices: number, count: number) 
   }
 }
 
-function countImages(prepared: PreparedScenario, { cells }: ChosenCells, count: number): number {
+function countImages(
+  prepared: PreparedBundle,
+  cells: readonly Pick<LiveCell, 'cell'>[],
+  count: number,
+): number {
   const counts = new Map<number, number>();
   return cells.reduce((sum, { cell: { devices } }) => {
     const known = counts.get(devices) ?? lengthOf(allComing(prepared, devices, count));

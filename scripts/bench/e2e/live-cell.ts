@@ -9,7 +9,7 @@ import {
   courseOf,
   type FleetOptions,
   fleetOptions,
-  type PreparedScenario,
+  type PreparedBundle,
   type RunResult,
   segmentMediansMs,
   Tally,
@@ -21,15 +21,16 @@ import type { LinkSite, OpenSite } from './live-link.ts';
 import { comingImages, sendOpenLoop } from './open-loop.ts';
 import { type LivePolicy, policyArguments } from './policy-arguments.ts';
 import { Replies } from './replies.ts';
-import { type MeanStages, StageMeans } from './stage-means.ts';
+import { type CallStages, StageSamples } from './stage-samples.ts';
 
 export interface LiveSetup {
-  readonly prepared: PreparedScenario;
+  readonly prepared: PreparedBundle;
   readonly bundleFolder: string;
   /** The scenario's links as `offramp emulate --link` takes them, by full paths. */
   readonly linkSpecs: readonly string[];
   readonly images: LiveImages;
   readonly openSite: OpenSite;
+  readonly congestion: string | undefined;
   readonly onSent: () => void;
 }
 
@@ -43,7 +44,13 @@ export interface SendLateness {
 /** What real processes did: the same figures as those of a simulation, how well the images were sent, and where the time went. */
 export interface LiveResult extends RunResult {
   readonly sendLateMs: SendLateness;
-  readonly stagesMs: MeanStages;
+  /** In the mean. */
+  readonly stagesMs: CallStages;
+}
+
+export interface LiveRun {
+  readonly result: LiveResult;
+  readonly stages: StageSamples;
 }
 
 /** What all policies of a cell have in common. */
@@ -56,7 +63,7 @@ const answerGraceMs = 30_000;
  * Runs one cell of a scenario with a server and devices of its own.
  * @throws OfframpError INTERNAL when an image had no answer or more than one, or when a process does not start.
  */
-export async function runLiveCell(setup: LiveSetup, cell: Cell, policy: LivePolicy): Promise<LiveResult> {
+export async function runLiveCell(setup: LiveSetup, cell: Cell, policy: LivePolicy): Promise<LiveRun> {
   const { prepared } = setup;
   const link = prepared.links[cell.link];
   if (link === undefined) throw new OfframpError('INTERNAL', 'No such cell');
@@ -77,11 +84,13 @@ export async function runLiveCell(setup: LiveSetup, cell: Cell, policy: LivePoli
     await Promise.all(devices.map((device) => device.link.restart()));
     const run = await feed(setup, base, policy, devices);
     const metrics = await serverMetrics(server, site);
-    return {
+    const result: LiveResult = {
       ...{ ...run.figures, ...cloudFigures(metrics, run.arrived) },
+      bundle: prepared.bundle.manifest.id,
       ...{ policy: policy.name, link: link.name, devices: cell.devices },
-      ...{ sendLateMs: run.sendLateMs, stagesMs: run.stagesMs },
+      ...{ sendLateMs: run.sendLateMs, stagesMs: run.stages.means() },
     };
+    return { result, stages: run.stages };
   } finally {
     for (const one of started.reverse()) await one.stop();
     await rm(folder, { recursive: true, force: true });
@@ -118,7 +127,7 @@ interface CellParts {
 }
 
 function startCellDevice(
-  { prepared, bundleFolder, linkSpecs, images }: LiveSetup,
+  { prepared, bundleFolder, linkSpecs, images, congestion }: LiveSetup,
   { base, cell, policy, site, server, folder }: CellParts,
   index: number,
 ): Promise<LiveDevice> {
@@ -126,7 +135,7 @@ function startCellDevice(
   const seed = { seed: linkSeed, startAtMs: Math.floor(linkStartMs) };
   return startDevice({
     site,
-    needs: { serverUrl: server.url, link: base.link, spec: linkSpecs[cell.link] ?? '', ...seed },
+    needs: { serverUrl: server.url, link: base.link, spec: linkSpecs[cell.link] ?? '', ...seed, congestion },
     socketPath: join(folder, `${index}.sock`),
     edgeArguments: [
       ...['--bundle', bundleFolder, '--budget-ms', String(base.budgetMs)],
@@ -149,7 +158,7 @@ async function feed(
   const untilMs = 1000 * seconds;
   const fromMs = 1000 * warmUpSeconds;
   const tally = new Tally({ fromMs, untilMs, budgetMs });
-  const stages = new StageMeans(fromMs);
+  const stages = new StageSamples(fromMs);
   const startMs = performance.now();
   const lateMs: number[] = [];
   const fed = devices.map(async ({ client }, index) => {
@@ -176,7 +185,7 @@ async function feed(
   const arrived = (await Promise.all(fed)).reduce((sum, count) => sum + count, 0);
   const { p50, p99 } = quantiles(lateMs);
   const max = lateMs.reduce((most, late) => Math.max(most, late), 0);
-  return { figures: tally.figures(), stagesMs: stages.means(), arrived, sendLateMs: { p50, p99, max } };
+  return { figures: tally.figures(), stages, arrived, sendLateMs: { p50, p99, max } };
 }
 
 /** Of the server's own account. @param images that came, during the warm-up too. */

@@ -2,7 +2,7 @@ import type { Manifest } from '../../../shared/bundle/index.ts';
 import { OfframpError } from '../../../shared/errors.ts';
 import { demoImages } from '../../demo/images.ts';
 import { pictureFiles, pictureFormat } from '../../profile/picture-files.ts';
-import type { PreparedScenario } from '../../simulate/index.ts';
+import type { PreparedBundle } from '../../simulate/index.ts';
 
 /** Images whose true classes are known, those that a run needs as picture files. */
 export interface LiveImages {
@@ -21,7 +21,7 @@ export interface LiveImages {
  * @throws OfframpError DATA_MISSING where there are none whose classes are known.
  */
 export async function liveImages(
-  { bundle, images: { table } }: Pick<PreparedScenario, 'bundle' | 'images'>,
+  { bundle, images: { table } }: Pick<PreparedBundle, 'bundle' | 'images'>,
   dataFolder: string | undefined,
   needed: (count: number) => ReadonlySet<number>,
   onProgress: (done: number, total: number) => void,

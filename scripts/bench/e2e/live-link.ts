@@ -22,6 +22,8 @@ export interface LinkNeeds {
   readonly seed: number;
   /** Link time to begin at, whole milliseconds. */
   readonly startAtMs: number;
+  /** TCP's congestion control over it, where there are packets; the kernel's own unless said. */
+  readonly congestion?: string | undefined;
 }
 
 /** Where the processes of one cell are: a server, and devices that have a link each. */

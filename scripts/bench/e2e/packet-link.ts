@@ -14,10 +14,23 @@ let links = 0;
  * of {@link keepServerAddress}: any other one of this machine is not to be reached from the namespace.
  * @throws OfframpError NOT_SUPPORTED where there can be no such link.
  */
-export async function startPacketLink({ serverUrl, link, seed, startAtMs }: LinkNeeds): Promise<LiveLink> {
+export async function startPacketLink({
+  serverUrl,
+  link,
+  seed,
+  startAtMs,
+  congestion,
+}: LinkNeeds): Promise<LiveLink> {
   const { hostname, host } = new URL(serverUrl);
   const namespace = `offramp-bench-${process.pid}-${links++}`;
-  const packetLink = await PacketLink.start({ link, namespace, server: hostname, seed, startAtMs });
+  const packetLink = await PacketLink.start({
+    link,
+    namespace,
+    server: hostname,
+    seed,
+    startAtMs,
+    congestion,
+  });
   return {
     cloudUrl: `ws://${host}`,
     enter: packetLink.enter,

@@ -3,11 +3,11 @@ import { OfframpError } from '../../../shared/errors.ts';
 import type { Tally } from '../../simulate/index.ts';
 import type { DaemonReply } from './daemon-client.ts';
 import type { ComingImage } from './open-loop.ts';
-import type { StageMeans } from './stage-means.ts';
+import type { StageSamples } from './stage-samples.ts';
 
 export interface RepliesOptions {
   readonly tally: Tally;
-  readonly stages: StageMeans;
+  readonly stages: StageSamples;
   /** `performance.now()` of the start. */
   readonly startMs: number;
   /** Of answers that name no plan. */

@@ -1,25 +1,27 @@
 import type { StageTimes } from '../../../edge/agent/index.ts';
 
-/** Where the time went, milliseconds in the mean; they add up to the mean latency. */
-export interface MeanStages extends StageTimes {
+/** Where the time went, milliseconds; they add up to the latency. */
+export interface CallStages extends StageTimes {
   /** Outside the agent: sent late, and from the caller to the daemon and back. */
   readonly call: number;
 }
 
-/** Takes the mean of answers' stages. */
-export class StageMeans {
+/** What an answer says of itself. */
+export interface TimedAnswer {
+  readonly latencyMs: number;
+  readonly stagesMs: StageTimes;
+  /** Name of the exit that answered. */
+  readonly exit: string;
+}
+
+export interface StageSample extends CallStages {
+  readonly exitName: string;
+}
+
+/** Keeps the stages of every answer. */
+export class StageSamples {
   readonly #fromMs: number;
-  readonly #sums = {
-    call: 0,
-    prepare: 0,
-    device: 0,
-    exit: 0,
-    encode: 0,
-    network: 0,
-    cloudQueue: 0,
-    cloudRun: 0,
-  };
-  #answers = 0;
+  readonly #samples: StageSample[] = [];
 
   /** @param fromMs answers to images that came before are left out. */
   constructor(fromMs: number) {
@@ -27,31 +29,27 @@ export class StageMeans {
   }
 
   /** @param latencyMs as whoever sent the image has it. */
-  add(
-    arrivedAtMs: number,
-    latencyMs: number,
-    answer: { readonly latencyMs: number; readonly stagesMs: StageTimes },
-  ): void {
+  add(arrivedAtMs: number, latencyMs: number, answer: TimedAnswer): void {
     if (arrivedAtMs < this.#fromMs) return;
-    this.#answers++;
     const { prepare, device, exit, encode, network, cloudQueue, cloudRun } = answer.stagesMs;
-    this.#sums.call += latencyMs - answer.latencyMs;
-    this.#sums.prepare += prepare;
-    this.#sums.device += device;
-    this.#sums.exit += exit;
-    this.#sums.encode += encode;
-    this.#sums.network += network;
-    this.#sums.cloudQueue += cloudQueue;
-    this.#sums.cloudRun += cloudRun;
+    this.#samples.push({
+      ...{ call: latencyMs - answer.latencyMs, prepare, device, exit, encode, network, cloudQueue, cloudRun },
+      exitName: answer.exit,
+    });
   }
 
-  means(): MeanStages {
-    const { call, prepare, device, exit, encode, network, cloudQueue, cloudRun } = this.#sums;
-    const mean = (sum: number) => sum / Math.max(1, this.#answers);
+  get samples(): readonly StageSample[] {
+    return this.#samples;
+  }
+
+  means(): CallStages {
+    const mean = (of: (sample: StageSample) => number) =>
+      this.#samples.reduce((sum, sample) => sum + of(sample), 0) / Math.max(1, this.#samples.length);
     return {
-      ...{ call: mean(call), prepare: mean(prepare), device: mean(device), exit: mean(exit) },
-      ...{ encode: mean(encode), network: mean(network) },
-      ...{ cloudQueue: mean(cloudQueue), cloudRun: mean(cloudRun) },
+      ...{ call: mean(({ call }) => call), prepare: mean(({ prepare }) => prepare) },
+      ...{ device: mean(({ device }) => device), exit: mean(({ exit }) => exit) },
+      ...{ encode: mean(({ encode }) => encode), network: mean(({ network }) => network) },
+      ...{ cloudQueue: mean(({ cloudQueue }) => cloudQueue), cloudRun: mean(({ cloudRun }) => cloudRun) },
     };
   }
 }

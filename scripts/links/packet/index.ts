@@ -1,3 +1,4 @@
+export { kernelCongestion } from './kernel-congestion.ts';
 export {
   keepServerAddress,
   type PacketCounts,
