@@ -1,26 +1,40 @@
 import { writeFile } from 'node:fs/promises';
-import { recordRun } from '../evaluate/run-record.ts';
-import { milliseconds, percent, print, printJson, say, table, withProgress } from '../output.ts';
+import { availableParallelism } from 'node:os';
+import { OfframpError } from '../../shared/errors.ts';
+import { type RunRecord, recordRun } from '../evaluate/run-record.ts';
+import { print, printJson, say, withProgress } from '../output.ts';
 import {
+  answerWords,
+  type Cell,
   cellsOf,
+  findAnswers,
   findScenario,
   prepareScenario,
+  type Question,
+  type QuestionOptions,
+  questionHint,
+  questionOf,
   type RunResult,
   readScenario,
-  runCell,
+  resultTable,
+  type SweepOptions,
   withRegret,
+  withSweep,
 } from '../simulate/index.ts';
+import { renderReport } from '../simulate/report/index.ts';
 
-export interface SimulateCommandOptions {
+export interface SimulateCommandOptions extends QuestionOptions {
   readonly scenario: string;
   readonly data?: string;
   readonly seconds?: number;
   readonly seed?: number;
+  readonly jobs?: number;
   readonly out?: string;
+  readonly html?: string;
   readonly json?: boolean;
 }
 
-const stageLabels = { runs: 'runs' };
+const stageLabels = { runs: 'runs', answers: 'answers' };
 
 /** Runs a scenario on a virtual clock. */
 export async function simulateCommand(options: SimulateCommandOptions): Promise<void> {
@@ -29,64 +43,72 @@ export async function simulateCommand(options: SimulateCommandOptions): Promise<
   const { seconds, seed } = options;
   const change = { ...(seconds !== undefined && { seconds }), ...(seed !== undefined && { seed }) };
   const scenario = readScenario(file, change);
-  const prepared = await prepareScenario(scenario, {
-    file,
-    dataFolder: options.data ?? process.env.OFFRAMP_DATA,
-  });
-  const cells = cellsOf(prepared);
-  const results: RunResult[] = [];
-  await withProgress(stageLabels, async (onProgress) => {
-    for (const cell of cells) {
-      results.push(await runCell(prepared, cell));
-      onProgress('runs', results.length, cells.length);
+  const place = { file, dataFolder: options.data ?? process.env.OFFRAMP_DATA };
+  const prepared = await prepareScenario(scenario, place);
+  const sweep = { prepared, place, jobs: options.jobs ?? availableParallelism() };
+  const question = questionOf(options);
+  if (question !== undefined) {
+    if (options.html !== undefined) {
+      throw new OfframpError(
+        'CONFIG_INVALID',
+        'Got --html with --find, expected one of them: a report is of runs',
+      );
     }
-  });
-  const document = { ...record, scenario, results: withRegret(scenario, results) };
-  if (options.out !== undefined) {
-    await writeFile(options.out, `${JSON.stringify(document, null, 1)}\n`);
-    say(`Written to ${options.out}`);
+    await answerQuestion(sweep, question, record, options);
+    return;
   }
-  if (options.json) printJson(document);
-  else print(resultTable(document.results));
+  const results = await runCells(sweep);
+  const document = { ...record, scenario, results: withRegret(scenario, results) };
+  if (options.html !== undefined) {
+    await writeFile(options.html, renderReport({ ...document, origin: { kind: 'simulated' } }));
+    say(`Written to ${options.html}`);
+  }
+  await deliver(document, () => resultTable(document.results), options);
 }
 
-/** One row for each run. */
-export function resultTable(results: readonly RunResult[]): string {
-  const rows = results.map((one) => [
-    one.link,
-    String(one.devices),
-    one.policy,
-    interval(one.latencyMs.mean),
-    milliseconds(one.latencyMs.p50.ms),
-    interval(one.latencyMs.p95),
-    percent(one.accuracy.share),
-    percent(one.routes.exit + one.routes.edgeOnly, 0),
-    percent(one.degraded.share, 1),
-    percent(one.lateShare, 1),
-    one.bytesPerImage.toFixed(0),
-    one.cloudSecondsPer1000Images === undefined ? '' : one.cloudSecondsPer1000Images.toFixed(2),
-    one.regret === undefined ? '' : percent(one.regret, 1),
-    one.bestPlan ?? '',
-  ]);
-  const header = [
-    'link',
-    'devices',
-    'policy',
-    'mean ms',
-    'p50',
-    'p95 ms',
-    'right',
-    'on device',
-    'degraded',
-    'late',
-    'bytes',
-    'cloud s/1000',
-    'regret',
-    'best plan',
-  ];
-  return table(header, rows);
+/** All cells' results, in the order of the cells. */
+function runCells(sweep: SweepOptions): Promise<RunResult[]> {
+  const cells = cellsOf(sweep.prepared);
+  return withProgress(stageLabels, (onProgress) =>
+    withSweep(sweep, (run) => {
+      let done = 0;
+      const runOne = async (cell: Cell) => {
+        const result = await run(cell);
+        onProgress('runs', ++done, cells.length);
+        return result;
+      };
+      return Promise.all(cells.map(runOne));
+    }),
+  );
 }
 
-function interval({ ms, interval: [low, high] }: RunResult['latencyMs']['mean']): string {
-  return `${ms.toFixed(1)} (${low.toFixed(1)}-${high.toFixed(1)})`;
+async function answerQuestion(
+  sweep: SweepOptions,
+  question: Question,
+  record: RunRecord,
+  options: SimulateCommandOptions,
+): Promise<void> {
+  const { prepared } = sweep;
+  const { scenario } = prepared;
+  const hint = questionHint(question, scenario.budgetMs);
+  if (hint !== undefined) say(hint);
+  const answers = await withProgress(stageLabels, (onProgress) =>
+    withSweep(sweep, (run) =>
+      findAnswers(prepared, question, run, (done, total) => onProgress('answers', done, total)),
+    ),
+  );
+  await deliver({ ...record, scenario, question, answers }, () => answerWords(question, answers), options);
+}
+
+async function deliver(
+  document: object,
+  words: () => string,
+  { out, json }: Pick<SimulateCommandOptions, 'out' | 'json'>,
+): Promise<void> {
+  if (out !== undefined) {
+    await writeFile(out, `${JSON.stringify(document, null, 1)}\n`);
+    say(`Written to ${out}`);
+  }
+  if (json) printJson(document);
+  else print(words());
 }

@@ -12,6 +12,7 @@ export interface DeviceCosts {
 }
 
 /**
+ * What devices of one kind take, drawn for each from its own random numbers.
  * @param slowdown how many times as long as on the measured machine a segment usually takes. It then always takes that: a smaller device
  * is slower, not as many times less steady, and `offramp edge --segment-ms` keeps to it as well. The rest, decoding, codec and exit rule, is taken as
  * measured, as that leaves it.
@@ -20,20 +21,23 @@ export function deviceCosts(
   manifest: Pick<Manifest, 'segments'>,
   { segmentMs, exitMs, encodeMs, prepareMs, callMs }: CostProfile['device'],
   slowdown: number,
-  random: () => number,
-): DeviceCosts {
-  const segments = segmentMs.map((samples) => sampler(slowed(samples, slowdown), random));
-  const encodes = encodeMs.map((samples) => sampler(samples, random));
+): (random: () => number) => DeviceCosts {
+  // Once for all of a fleet's devices, of which there may be very many.
+  const ownMs = segmentMs.map((samples) => slowed(samples, slowdown));
   const channelsOf = (cut: number) => manifest.segments[cut - 1]?.codes?.shape[0] ?? 1;
-  return {
-    segmentMs: (segment) => segments[segment]?.() ?? 0,
-    exitMs: sampler(exitMs, random),
-    encodeMs: (cut, channels) => {
-      const all = channelsOf(cut);
-      return ((channels ?? all) / all) * (encodes[cut - 1]?.() ?? 0);
-    },
-    prepareMs: sampler(prepareMs, random),
-    callMs: sampler(callMs, random),
+  return (random) => {
+    const segments = ownMs.map((samples) => sampler(samples, random));
+    const encodes = encodeMs.map((samples) => sampler(samples, random));
+    return {
+      segmentMs: (segment) => segments[segment]?.() ?? 0,
+      exitMs: sampler(exitMs, random),
+      encodeMs: (cut, channels) => {
+        const all = channelsOf(cut);
+        return ((channels ?? all) / all) * (encodes[cut - 1]?.() ?? 0);
+      },
+      prepareMs: sampler(prepareMs, random),
+      callMs: sampler(callMs, random),
+    };
   };
 }
 

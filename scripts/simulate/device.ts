@@ -95,8 +95,10 @@ export class SimulatedDevice {
     this.#last = options.images.table.exits - 1;
   }
 
-  /** Says hello to the server, then pings it now and then until `untilMs`; both tell how far away it is. */
+  /** Warms up and says hello to the server, then pings it now and then until `untilMs`; both tell how far away it is. */
   connect(untilMs: number): void {
+    // As the agent's warm-up.
+    this.#ownTime.add(this.#options.costs.segmentMs(0));
     this.#roundTrip(helloBytes, welcomeBytes);
     const beat = () => {
       const { time } = this.#options;

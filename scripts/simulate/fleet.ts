@@ -6,7 +6,7 @@ import { type Link, OneWay } from '../links/index.ts';
 import type { CostProfile } from '../profile/index.ts';
 import { type Arrival, type Arrivals, arrivalTimes } from './arrivals.ts';
 import { SimulatedDevice } from './device.ts';
-import { deviceCosts } from './device-costs.ts';
+import { type DeviceCosts, deviceCosts } from './device-costs.ts';
 import type { ReplayedImages } from './replayed-images.ts';
 import type { RunFigures } from './result.ts';
 import { SimulatedCloud } from './simulated-cloud.ts';
@@ -75,8 +75,13 @@ export async function simulateFleet(options: FleetOptions): Promise<FleetResult>
   const untilMs = 1000 * options.seconds;
   const tally = new Tally({ fromMs: 1000 * options.warmUpSeconds, untilMs, budgetMs: options.budgetMs });
   const cloud = startCloud(options, time);
-  for (let index = 0; index < options.devices; index++)
-    addDevice(options, { time, cloud, tally, untilMs }, index);
+  const { manifest } = options.bundle;
+  const parts: RunParts = {
+    ...{ time, cloud, tally, untilMs },
+    calibrated: manifest.exits.map(({ threshold = 0 }) => threshold),
+    costsOf: deviceCosts(manifest, options.costs.device, options.deviceSlowdown),
+  };
+  for (let index = 0; index < options.devices; index++) addDevice(options, parts, index);
   await time.run();
   const figures = tally.figures();
   const batchRows = cloud?.meanBatchRows ?? 0;
@@ -97,6 +102,8 @@ interface RunParts {
   readonly cloud: SimulatedCloud | undefined;
   readonly tally: Tally;
   readonly untilMs: number;
+  readonly calibrated: readonly number[];
+  readonly costsOf: (random: () => number) => DeviceCosts;
 }
 
 function startCloud(
@@ -115,8 +122,9 @@ function startCloud(
   });
 }
 
-function addDevice(options: FleetOptions, { time, cloud, tally, untilMs }: RunParts, index: number): void {
-  const { bundle, images, link, seed, budgetMs, maxInFlight } = options;
+function addDevice(options: FleetOptions, parts: RunParts, index: number): void {
+  const { time, cloud, tally, untilMs, calibrated, costsOf } = parts;
+  const { images, link, seed, budgetMs, maxInFlight } = options;
   const { nextArrival, firstImage, linkSeed, linkStartMs: startMs } = courseOf(options, images.count, index);
   const linkRandom = seededRandom(linkSeed);
   const up = shifted(new OneWay(link.up, link.outages, linkRandom, startMs), startMs);
@@ -124,14 +132,8 @@ function addDevice(options: FleetOptions, { time, cloud, tally, untilMs }: RunPa
   const server = new EndpointState();
   const { labels } = images.table;
   const device = new SimulatedDevice({
-    ...{ name: String(index), time, images, cloud, up, down, server, budgetMs, maxInFlight },
-    calibrated: bundle.manifest.exits.map(({ threshold = 0 }) => threshold),
-    costs: deviceCosts(
-      bundle.manifest,
-      options.costs.device,
-      options.deviceSlowdown,
-      streamOf(seed, streams.device, index),
-    ),
+    ...{ name: String(index), time, images, cloud, up, down, server, budgetMs, maxInFlight, calibrated },
+    costs: costsOf(streamOf(seed, streams.device, index)),
     steering: options.steering({ time, server, up, down }),
     onOutcome: ({ image, label, plan, arrivedAtMs, latencyMs, route, degraded, reason, bytesSent }) => {
       const isRight = label === labels[image];

@@ -13,7 +13,7 @@ export function planOf(
   if (own > segments) {
     throw new OfframpError(
       'CONFIG_INVALID',
-      `policy ${name}: cut: got ${own}, expected 0 to ${segments} or "all"`,
+      `policy ${name}: cut: got ${own}, expected 0 to ${segments} or "all" with ${manifest.id}`,
     );
   }
   const rates = manifest.cuts[own - 1]?.rates?.map((rate) => rate.channels) ?? [];
@@ -22,7 +22,7 @@ export function planOf(
     const expected = [...new Set([...rates, all])].join(', ');
     throw new OfframpError(
       'CONFIG_INVALID',
-      `policy ${name}: channels: got ${channels}, expected one of ${expected}`,
+      `policy ${name}: channels: got ${channels}, expected one of ${expected} with ${manifest.id}`,
     );
   }
   const asked = manifest.exits.slice(0, Math.min(own, segments - 1));

@@ -9,9 +9,10 @@ export function withRegret(
   const reference = policies.find((policy) => 'best' in policy && policy.best === 'moment')?.name;
   if (reference === undefined) return [...results];
   return results.map((result) => {
-    const { link, devices } = result;
+    const { bundle, link, devices } = result;
     const best = results.find(
-      (one) => one.policy === reference && one.link === link && one.devices === devices,
+      (one) =>
+        one.policy === reference && one.bundle === bundle && one.link === link && one.devices === devices,
     );
     if (best === undefined || best === result) return result;
     return { ...result, regret: result.latencyMs.mean.ms / best.latencyMs.mean.ms - 1 };

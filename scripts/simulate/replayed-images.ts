@@ -52,7 +52,9 @@ export async function replayImages(
   const known = new Map<number, (image: number) => number>();
   const requests = (cut: number, channels: number | undefined) => {
     const bytes = bytesOf(cut, channels);
-    const headBytes = requestHeadBytes(cut, channels);
+    // The agent leaves it unsaid where all channels are sent.
+    const isAll = channels === manifest.segments[cut - 1]?.codes?.shape[0];
+    const headBytes = requestHeadBytes(cut, isAll ? undefined : channels);
     return (image: number) =>
       clientWireBytes(headBytes + (typeof bytes === 'number' ? bytes : (bytes[image] ?? 0)));
   };

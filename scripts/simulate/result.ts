@@ -40,6 +40,8 @@ export interface RunFigures {
   };
   /** Share of answers later than the budget and 20 ms. */
   readonly lateShare: number;
+  /** Answers that were late or degraded. */
+  readonly missed: { readonly share: number; readonly interval: Interval };
   readonly bytesPerImage: number;
   /** Of all devices. */
   readonly bytesPerSecond: number;
@@ -51,8 +53,10 @@ export interface RunFigures {
   readonly overTime: readonly ({ readonly atSeconds: number } & RouteShares)[];
 }
 
-/** What one policy did on one link with so many devices. */
+/** What one policy did with one bundle on one link with so many devices. */
 export interface RunResult extends RunFigures {
+  /** Its id. */
+  readonly bundle: string;
   readonly policy: string;
   readonly link: string;
   readonly devices: number;

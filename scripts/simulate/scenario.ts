@@ -11,6 +11,9 @@ const strict = { additionalProperties: false } as const;
 const share = Type.Number({ minimum: 0, maximum: 1 });
 const name = Type.String({ minLength: 1, maxLength: 80 });
 const rate = Type.Number({ exclusiveMinimum: 0, maximum: 1e6 });
+/** Of a folder or a file. */
+const place = Type.String({ minLength: 1 });
+const many = { minItems: 1, maxItems: 64 } as const;
 
 const arrivals = Type.Union([
   Type.Object({ kind: Type.Literal('poisson'), imagesPerSecond: rate }, strict),
@@ -49,7 +52,6 @@ const hindsightPolicy = Type.Object({ name, best: Type.Enum(['static', 'moment']
 const policy = Type.Union([fixedPolicy, adaptivePolicy, hindsightPolicy]);
 
 const namedLink = Type.Object({ name, link: Type.String({ minLength: 1 }) }, strict);
-const many = { minItems: 1, maxItems: 64 } as const;
 
 const cloud = Type.Object(
   {
@@ -71,9 +73,10 @@ const scenarioSchema = Type.Object(
   {
     name,
     about: Type.Optional(Type.String({ maxLength: 1000 })),
-    bundle: Type.String({ minLength: 1 }),
-    /** A profile of `offramp profile`; the one that comes with the bundle where absent. */
-    profile: Type.Optional(Type.String({ minLength: 1 })),
+    /** Of several, each runs everything. */
+    bundle: Type.Union([place, Type.Array(place, many)]),
+    /** A profile of `offramp profile`, or of several bundles by their ids; those that come with the project where absent. */
+    profile: Type.Optional(Type.Union([place, Type.Record(Type.String(), place)])),
     devices: Type.Optional(
       Type.Array(Type.Integer({ minimum: 1, maximum: 1_000_000 }), { minItems: 1, maxItems: 64 }),
     ),
@@ -109,6 +112,11 @@ export type Scenario = Static<typeof scenarioSchema>;
 export type Policy = Static<typeof policy>;
 export type AdaptivePolicy = Static<typeof adaptivePolicy>;
 export type FixedPolicy = Static<typeof fixedPolicy>;
+
+/** The bundles of a scenario, ids or folders. */
+export function bundlesOf({ bundle }: Pick<Scenario, 'bundle'>): readonly string[] {
+  return typeof bundle === 'string' ? [bundle] : bundle;
+}
 
 /**
  * Reads a scenario from JSON text; `file` names it in errors.

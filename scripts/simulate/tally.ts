@@ -39,6 +39,7 @@ export class Tally {
   #refused = 0;
   #right = 0;
   #late = 0;
+  #missed = 0;
   #bytes = 0;
   #degraded = 0;
   #degradedRight = 0;
@@ -67,7 +68,9 @@ export class Tally {
     this.#latencies[this.#images++] = latencyMs;
     this.#bytes += bytesSent;
     if (isRight) this.#right++;
-    if (latencyMs > budgetMs + marginMs) this.#late++;
+    const isLate = latencyMs > budgetMs + marginMs;
+    if (isLate) this.#late++;
+    if (isLate || degraded) this.#missed++;
     if (degraded) {
       this.#degraded++;
       if (isRight) this.#degradedRight++;
@@ -104,6 +107,7 @@ export class Tally {
         reasons: shares(this.#reasons, images),
       },
       lateShare: shareOf(this.#late),
+      missed: { share: shareOf(this.#missed), interval: shareInterval(this.#missed, images) },
       bytesPerImage: shareOf(this.#bytes),
       bytesPerSecond: this.#bytes / ((untilMs - fromMs) / 1000),
       plans: shares(this.#plans, images),

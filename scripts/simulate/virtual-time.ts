@@ -20,15 +20,29 @@ export class VirtualTime implements Clock {
   #nowMs = 0;
   #order = 0;
   #isSettling = false;
+  #happened = 0;
+  #waiting = 0;
 
   now(): number {
     return this.#nowMs;
   }
 
+  /** Actions that have happened. */
+  get happened(): number {
+    return this.#happened;
+  }
+
+  /** Actions that are to happen. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
   schedule(delayMs: number, action: () => void): () => void {
     const event = this.at(this.#nowMs + Math.max(0, delayMs), action);
     return () => {
-      if (event.heapPlace >= 0) this.#events.remove(event);
+      if (event.heapPlace < 0) return;
+      this.#events.remove(event);
+      this.#waiting--;
     };
   }
 
@@ -36,6 +50,7 @@ export class VirtualTime implements Clock {
   at(atMs: number, action: () => void): Event {
     const event: Event = { atMs: Math.max(this.#nowMs, atMs), order: this.#order++, action, heapPlace: -1 };
     this.#events.add(event);
+    this.#waiting++;
     return event;
   }
 
@@ -49,6 +64,8 @@ export class VirtualTime implements Clock {
     for (let event = this.#events.first; event !== undefined; event = this.#events.first) {
       if (event.atMs > untilMs) break;
       this.#events.remove(event);
+      this.#waiting--;
+      this.#happened++;
       this.#nowMs = event.atMs;
       event.action();
       if (!this.#isSettling) continue;

@@ -45,7 +45,7 @@ Options('has a section for every command, and for no other', () => {
 /** Options of a command and of those under it, each once. */
 function optionsOf(...command: readonly string[]): string[] {
   const text = help(...command);
-  const own = listed(text, 'Options', /^ {2}(?:-\w, )?(--[a-z-]+)/gm);
+  const own = listed(text, 'Options', /^ {2}(?:-\w, )?(--[a-z][a-z0-9-]*)/gm);
   const under = listed(text, 'Commands', /^ {2}([a-z][a-z0-9]*) /gm).filter((name) => name !== 'help');
   return [...new Set([...own, ...under.flatMap((name) => optionsOf(...command, name))])];
 }

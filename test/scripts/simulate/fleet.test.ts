@@ -1,7 +1,8 @@
 /** A simulated device and server against what queueing theory says, and against the sum of their parts. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { planOf, simulateFleet } from '../../../scripts/simulate/index.ts';
+import type { SteeringParts } from '../../../scripts/simulate/fleet.ts';
+import { planOf, simulateFleet, type VirtualTime } from '../../../scripts/simulate/index.ts';
 import { fixedSteering } from '../../../scripts/simulate/steering.ts';
 import { exitTaken } from '../../../shared/exits/index.ts';
 import { bundle, costs, edgeOnly, exponential, fleet, images, plainLink } from './fleet-source.ts';
@@ -109,6 +110,65 @@ Server(
   },
 );
 
+/**
+ * Bulk service: Poisson arrivals, one executor, and batches that take `durationMs` whatever their rows. What waits is handed over
+ * `leadMs` before the batch that runs ends (cloud/running-batches.ts); if nothing does, whoever comes first goes alone. The state is
+ * how long before its start a batch was handed over: 0 after an idle time, `leadMs` in a queue, between them for one that came just
+ * before the end. The chain is solved on a grid.
+ * @returns mean rows of a batch and mean latency, milliseconds.
+ */
+function bulkService(imagesPerMs: number, durationMs: number, leadMs: number) {
+  const steps = 200;
+  const aheadMs = Array.from({ length: steps + 1 }, (_, step) => (step * leadMs) / steps);
+  let shares = aheadMs.map(() => 1 / (steps + 1));
+  let [rows, latencySum] = [0, 0];
+  for (let round = 0; round < 300; round++) {
+    const after = aheadMs.map(() => 0);
+    const add = (step: number, share: number, images: number, meanMs: number) => {
+      after[step] = (after[step] ?? 0) + share;
+      rows += share * images;
+      latencySum += share * images * meanMs;
+    };
+    [rows, latencySum] = [0, 0];
+    for (const [step, share] of shares.entries()) {
+      const windowMs = (aheadMs[step] ?? 0) + durationMs - leadMs;
+      const nobody = Math.exp(-imagesPerMs * windowMs);
+      const some = 1 - nobody;
+      add(steps, share * some, (imagesPerMs * windowMs) / some, windowMs / 2 + leadMs + durationMs);
+      add(0, share * nobody * Math.exp(-imagesPerMs * leadMs), 1, durationMs);
+      for (let late = 1; late <= steps; late++) {
+        const [from, to] = [leadMs - (aheadMs[late] ?? 0), leadMs - (aheadMs[late - 1] ?? 0)];
+        const comes = Math.exp(-imagesPerMs * from) - Math.exp(-imagesPerMs * to);
+        add(late, share * nobody * comes, 1, durationMs + leadMs - (from + to) / 2);
+      }
+    }
+    shares = after;
+  }
+  return { rows, meanMs: latencySum / rows };
+}
+
+Server('has the batches and the waits of bulk service', async () => {
+  const last = planOf(bundle, { name: 'to the last segment', cut: 1, exits: 'none' });
+  for (const [durationMs, leadMs, imagesPerSecond] of [
+    [10, 2.5, 30],
+    [10, 2.5, 300],
+    [20, 3, 50],
+    [20, 3, 1000],
+  ] as const) {
+    const found = await simulateFleet(
+      fleet({
+        costs: costs([0], { fixedMs: durationMs, perRowMs: 0 }),
+        arrivals: { kind: 'poisson', imagesPerSecond },
+        ...{ seconds: 40_000 / imagesPerSecond, steering: () => fixedSteering(last) },
+      }),
+    );
+    const theory = bulkService(imagesPerSecond / 1000, durationMs, leadMs);
+    assert.is(found.routes.features, 1);
+    isNear(found.batchRows ?? 0, theory.rows, 0.02);
+    isNear(found.latencyMs.mean.ms, theory.meanMs, 0.01);
+  }
+});
+
 Server('that is too late leaves the answer to the device, marked so', async () => {
   const split = planOf(bundle, { name: 'split', cut: 1, exits: 'none' });
   const arrivals = { kind: 'periodic' as const, imagesPerSecond: 5 };
@@ -127,6 +187,55 @@ Server('that is too late leaves the answer to the device, marked so', async () =
 });
 
 Server.run();
+
+const Large = suite('a large fleet');
+
+/** What a fleet asks of the clock: actions in all, and the most that wait at the same time. */
+async function clockWork(devices: number) {
+  let clock: VirtualTime | undefined;
+  let mostWaiting = 0;
+  const steering = ({ time }: SteeringParts) => {
+    clock = time;
+    return {
+      plan: () => {
+        mostWaiting = Math.max(mostWaiting, time.waiting);
+        return sent;
+      },
+    };
+  };
+  const arrivals = { kind: 'poisson' as const, imagesPerSecond: 0.5 };
+  const few = { ...{ seconds: 60, warmUpSeconds: 0 }, arrivals, link: plainLink(20), budgetMs: 500 };
+  const { images } = await simulateFleet(fleet({ ...few, devices, steering }));
+  return { images, happened: clock?.happened ?? 0, left: clock?.waiting, mostWaiting };
+}
+
+Large('does as much for an image as a small one, and keeps as much for a device', async () => {
+  const [small, large] = await Promise.all([clockWork(25), clockWork(400)]);
+  isNear(large.images, 16 * small.images, 0.15);
+  // Fewer where batches are shared.
+  assert.ok(large.happened / large.images <= 1.1 * (small.happened / small.images), JSON.stringify(large));
+  assert.ok(large.mostWaiting <= 6 * 400, `${large.mostWaiting} actions waited`);
+  assert.equal([small.left, large.left], [0, 0]);
+});
+
+Large('keeps no more the longer it runs', async () => {
+  let mostWaiting = 0;
+  const most = async (seconds: number) => {
+    mostWaiting = 0;
+    const steering = ({ time }: SteeringParts) => ({
+      plan: () => {
+        mostWaiting = Math.max(mostWaiting, time.waiting);
+        return sent;
+      },
+    });
+    const arrivals = { kind: 'periodic' as const, imagesPerSecond: 2 };
+    await simulateFleet(fleet({ seconds, arrivals, devices: 30, link: plainLink(20), steering }));
+    return mostWaiting;
+  };
+  assert.ok((await most(200)) <= 1.2 * (await most(40)) + 5);
+});
+
+Large.run();
 
 const Seeds = suite('a seed');
 

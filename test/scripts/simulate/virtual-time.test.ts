@@ -19,6 +19,7 @@ Time(
     }
     await time.run();
     assert.equal(seen, ['a1', 'b1', 'c5', 'd5']);
+    assert.equal([time.happened, time.waiting], [4, 0]);
   },
 );
 
@@ -31,7 +32,7 @@ Time('forgets what was cancelled, and does not mind cancelling what has happened
   late();
   cancel();
   assert.equal(seen, []);
-  assert.is(time.now(), 5);
+  assert.equal([time.now(), time.happened, time.waiting], [5, 1, 0]);
 });
 
 Time(
@@ -64,7 +65,7 @@ Time('stops at a moment and goes on from there', async () => {
   const seen: number[] = [];
   for (const atMs of [1, 2, 3]) time.at(atMs, () => seen.push(atMs));
   await time.run(2);
-  assert.equal([seen, time.now()], [[1, 2], 2]);
+  assert.equal([seen, time.now(), time.waiting], [[1, 2], 2, 1]);
   await time.run();
   assert.equal(seen, [1, 2, 3]);
 });
