@@ -59,7 +59,8 @@ export class Pilot {
   #costs: PlanCosts | undefined;
   #choice: Choice | undefined;
   #changes = 0;
-  #predictions: readonly Prediction[] = [];
+  /** What an image may try; all predictions would be some 80 KiB for every device of a simulated fleet. */
+  #other: Choice | undefined;
   #triedAtMs = Number.NEGATIVE_INFINITY;
   /** Whether another plan is better now, if not for long enough. */
   #isContested = false;
@@ -101,7 +102,7 @@ export class Pilot {
     const isStale = nowMs - this.#lookedAtMs >= Math.max(staleMs, 2 * this.#lookEveryMs);
     const hasServer = this.#options.link(nowMs) !== undefined;
     if (isStale || hasServer !== this.#hadServer) this.#look(nowMs);
-    return this.#trial(this.#choice, nowMs) ?? this.#choice;
+    return this.#trial(nowMs) ?? this.#choice;
   }
 
   /** Whether it is time for {@link review}. */
@@ -123,10 +124,15 @@ export class Pilot {
    * Small messages say little of the rate, so that a plan which sends little never learns that sending more would be quick. So now
    * and then one image follows the best plan that sends more, where that may hardly be worse.
    */
-  #trial(followed: Choice | undefined, nowMs: number): Choice | undefined {
-    if (followed === undefined || nowMs - this.#triedAtMs < trialEveryMs) return undefined;
+  #trial(nowMs: number): Choice | undefined {
+    if (this.#choice === undefined || nowMs - this.#triedAtMs < trialEveryMs) return undefined;
     this.#triedAtMs = nowMs;
-    const tried = this.#predictions
+    return this.#other;
+  }
+
+  #worthTrying(predictions: readonly Prediction[], followed: Choice | undefined): Choice | undefined {
+    if (followed === undefined) return undefined;
+    const tried = predictions
       .filter(({ bytes }) => bytes > trialBytes * followed.prediction.bytes)
       .map((prediction) => ({ prediction, ...judge(prediction, this.#objective) }))
       .filter(({ shortfall, loss }) => shortfall <= followed.shortfall && loss <= trialLoss * followed.loss);
@@ -147,8 +153,8 @@ export class Pilot {
     const before = this.#choice?.prediction.plan.key;
     if (isNews || this.#isContested) {
       const predictions = this.#planner.predict(this.#costs ?? costs, objective.deadlineMs);
-      this.#predictions = predictions;
       this.#choice = this.#keeper.keep(predictions, nowMs);
+      this.#other = this.#worthTrying(predictions, this.#choice);
       const best = choosePlan(predictions, objective);
       this.#isContested = best?.prediction.plan.key !== this.#choice?.prediction.plan.key;
     }

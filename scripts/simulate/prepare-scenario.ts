@@ -46,7 +46,7 @@ export interface ScenarioPlace {
 }
 
 const dataPrefix = 'data:';
-const split = 'test';
+const usualSplit = 'test';
 
 /**
  * Reads what a scenario names.
@@ -67,7 +67,7 @@ export async function prepareScenario(scenario: Scenario, place: ScenarioPlace):
   for (const bundle of opened) {
     const costs = withCloud(readProfile(profileOf(bundle), bundle), scenario, place.file);
     for (const policy of scenario.policies) if (isFixed(policy)) planOf(bundle, policy);
-    const images = await replayImages(bundle, split, recordedStreams(costs));
+    const images = await replayImages(bundle, scenario.split ?? usualSplit, recordedStreams(costs));
     const records = await bundle.records('calibration');
     const planner = new Planner({ manifest: bundle.manifest, records });
     bundles.push({ scenario, bundle, images, costs, arrivals, links, planner });

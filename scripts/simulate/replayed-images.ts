@@ -21,14 +21,18 @@ export interface ReplayedImages {
   labelAt(exit: number, image: number, rate: number): number;
 }
 
-/** Opens the replay of a split; where sizes were not recorded, every stream has the size that the manifest gives or the most it can have. */
+/**
+ * Opens the replay of a split. Where sizes were recorded of another one, every image has their mean; where none were, a stream has the
+ * size that the manifest gives or the most it can have.
+ */
 export async function replayImages(
   bundle: Bundle,
   split: string,
-  recorded: RecordedStreams | undefined,
+  measured: RecordedStreams | undefined,
 ): Promise<ReplayedImages> {
   const { manifest } = bundle;
   const records = await bundle.records(split);
+  const recorded = measured?.split === split ? measured : measured && meansOf(measured, records.images);
   const temperatures = manifest.exits.map(({ temperature }) => temperature);
   const table = tabulateExits(records, temperatures);
   const pixels = manifest.input.shape.reduce((product, size) => product * size, 1);
@@ -83,6 +87,18 @@ export async function replayImages(
       }
       return bytes(image);
     },
+  };
+}
+
+/** What is known of the images of another split: what one takes in the mean. */
+function meansOf({ split, picture, streams }: RecordedStreams, images: number): RecordedStreams {
+  const means = (bytes: ArrayLike<number>) => {
+    const sum = Array.from(bytes).reduce((total, one) => total + one, 0);
+    return new Array<number>(images).fill(Math.round(sum / Math.max(1, bytes.length)));
+  };
+  return {
+    ...{ split, picture: means(picture) },
+    streams: streams.map(({ cut, channels, bytes }) => ({ cut, channels, bytes: means(bytes) })),
   };
 }
 

@@ -84,6 +84,8 @@ const scenarioSchema = Type.Object(
     arrivals,
     seconds: Type.Number({ exclusiveMinimum: 0, maximum: 604_800 }),
     warmUpSeconds: Type.Optional(Type.Number({ minimum: 0, maximum: 604_800 })),
+    /** Whose images are replayed; `test` where absent. */
+    split: Type.Optional(Type.Enum(['test', 'calibration'])),
     budgetMs: Type.Number({ exclusiveMinimum: 0, maximum: 600_000 }),
     maxInFlight: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_536 })),
     /** As `offramp emulate --link` takes them. */
