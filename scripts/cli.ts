@@ -17,6 +17,7 @@ import { defineEvaluate } from './cli/evaluate.ts';
 import { examples } from './cli/examples.ts';
 import { defineModels } from './cli/models.ts';
 import { defineProfile } from './cli/profile.ts';
+import { defineResults } from './cli/results.ts';
 import { defineSimulate } from './cli/simulate.ts';
 import { say } from './output.ts';
 import { version } from './project.ts';
@@ -32,6 +33,7 @@ const definitions = [
   defineBench,
   defineProfile,
   defineSimulate,
+  defineResults,
   defineModels,
   defineData,
   defineEmulate,

@@ -66,6 +66,8 @@ const leastUsual = { rttVariance: 0.25 ** 2, perByteVariance: 0.5 ** 2 };
 const changed = { rttVariance: 0.7 ** 2, perByteVariance: 1.4 ** 2 };
 /** Residuals beyond so many standard deviations are an outlier at first, and a change when the next one agrees. */
 const suspiciousAt = 3;
+/** Answers so close to each other have come together. */
+const togetherMs = 10;
 const noiseBounds = [0.02 ** 2, 1.2 ** 2] as const;
 const noiseStep = 0.1;
 /** A request that was given up would have taken about so many times as long as was waited. */
@@ -81,7 +83,8 @@ const mostBytes = 1e9;
  * (`link-state.ts`), with a noise that is learnt too.
  *
  * - One that is far off counts as if it were three standard deviations off. When the next one is far off to the same side, both are
- *   believed: the link has changed. So an outlier does little, and a collapse or a recovery is known after two.
+ *   believed: the link has changed. So an outlier does little, and a collapse or a recovery is known after two. Slow ones that
+ *   come together are one: TCP keeps them behind the same lost packet.
  * - Without traffic the link goes back to what is usual for it, and the spread to what it usually varies by: a collapse is not
  *   remembered for ever.
  * - Quantiles are corrected by how often they were exceeded (`residual-levels.ts`), as real links have heavier tails than any formula.
@@ -96,7 +99,7 @@ export class LinkEstimate {
   #noise = 0.3 ** 2;
   #atMs: number | undefined;
   #observations = 0;
-  #suspect: { readonly bytes: number; readonly time: number; readonly isSlow: boolean } | undefined;
+  #suspect: Suspect | undefined;
 
   constructor({ assumed = defaultAssumed, memoryMs = defaultMemoryMs }: LinkEstimateOptions = {}) {
     this.#memoryMs = memoryMs;
@@ -108,7 +111,7 @@ export class LinkEstimate {
   /** Takes a round trip in; false where its figures make no sense. */
   observe({ sentBytes, roundTripMs, atMs }: RoundTrip): boolean {
     if (!isSensible(sentBytes, roundTripMs, atMs)) return false;
-    this.#take(Math.min(mostBytes, sentBytes), logMs(roundTripMs), atMs);
+    this.#take(Math.min(mostBytes, sentBytes), logMs(roundTripMs), atMs, atMs - roundTripMs);
     return true;
   }
 
@@ -120,7 +123,7 @@ export class LinkEstimate {
     if (!isSensible(sentBytes, waitedMs, atMs)) return false;
     const bytes = Math.min(mostBytes, sentBytes);
     const time = logMs(waitedMs * longerThanWaited);
-    if (expect(this.#stateAt(atMs), bytes).time < time) this.#take(bytes, time, atMs);
+    if (expect(this.#stateAt(atMs), bytes).time < time) this.#take(bytes, time, atMs, atMs - waitedMs);
     return true;
   }
 
@@ -183,7 +186,7 @@ export class LinkEstimate {
     return this.#atMs === undefined || !(nowMs > this.#atMs) ? 0 : nowMs - this.#atMs;
   }
 
-  #take(bytes: number, time: number, atMs: number): void {
+  #take(bytes: number, time: number, atMs: number, sentAtMs: number): void {
     const idleMs = this.#idleMs(atMs);
     const before = this.#stateAt(atMs);
     const { time: expected, variance } = expect(before, bytes);
@@ -192,6 +195,7 @@ export class LinkEstimate {
     this.#levels.add(residual, sigma);
     const isSlow = residual > 0;
     const isFar = Math.abs(residual) > suspiciousAt;
+    if (isFar && isSlow && this.#suspect !== undefined && cameWith(this.#suspect, sentAtMs, atMs)) return;
     if (isFar && this.#suspect?.isSlow === isSlow) {
       const loose = learn(loosened(before, { ...before, ...changed }), {
         ...this.#suspect,
@@ -204,12 +208,30 @@ export class LinkEstimate {
       const seen = Math.max(0, tame * tame - variance);
       this.#noise = clamp(this.#noise + noiseStep * (seen - this.#noise), noiseBounds);
     }
-    this.#suspect = isFar ? { bytes, time, isSlow } : undefined;
+    this.#suspect = isFar ? { bytes, time, isSlow, sentAtMs, atMs } : undefined;
     this.#observations++;
     const weight = Math.max(1 - Math.exp(-idleMs / usualMs), 1 / (this.#observations + 2));
     this.#usual = loosened(average(this.#usual, this.#state, weight), { ...this.#usual, ...leastUsual });
     this.#atMs = Math.max(atMs, this.#atMs ?? atMs);
   }
+}
+
+/** An observation that was far off, and the last one. */
+interface Suspect {
+  readonly bytes: number;
+  readonly time: number;
+  readonly isSlow: boolean;
+  readonly sentAtMs: number;
+  readonly atMs: number;
+}
+
+/**
+ * Whether a slow one waited for the same lost packet as the slow one before it: TCP hands over at once what is behind it, so that both
+ * come together though they were sent one after the other. On a link that has become slow they come as far apart as they were sent.
+ */
+function cameWith({ isSlow, sentAtMs, atMs }: Suspect, nextSentAtMs: number, nextAtMs: number): boolean {
+  if (!isSlow || nextSentAtMs >= atMs) return false;
+  return nextAtMs - atMs <= Math.max(togetherMs, (nextSentAtMs - sentAtMs) / 2);
 }
 
 /** How long messages of one size take: the logarithm of the milliseconds, its standard deviation and shape. */

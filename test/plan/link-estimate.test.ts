@@ -117,6 +117,32 @@ Link('a recovery is known after two observations', () => {
   assert.ok(steady.off(4000) < 1.25, `off by ${steady.off(4000)}`);
 });
 
+Link('several that waited for the same lost packet count as one outlier', () => {
+  const steady = settledOn(20, 10e6);
+  const before = steady.medianMs(1500);
+  const sentAtMs = steady.atMs + 10;
+  // All were on their way when the packet was lost, and came when it had been sent again.
+  for (const [later, cameMs] of [
+    [0, 230],
+    [30, 232],
+    [70, 240],
+  ] as const) {
+    const atMs = sentAtMs + cameMs;
+    steady.link.observe({ sentBytes: 1500, roundTripMs: cameMs - later, atMs });
+    steady.atMs = atMs;
+  }
+  assert.ok(steady.medianMs(1500) < 1.4 * before, `${steady.medianMs(1500)} after ${before}`);
+});
+
+Link('two slow ones of which the second was sent after the first had come are a change', () => {
+  const steady = settledOn(20, 10e6);
+  for (let time = 0; time < 2; time++) {
+    steady.atMs += 300;
+    steady.link.observe({ sentBytes: 1500, roundTripMs: 240, atMs: steady.atMs });
+  }
+  assert.ok(steady.medianMs(1500) > 120, `${steady.medianMs(1500)}`);
+});
+
 Link('one outlier moves the median by less than a quarter and is gone four observations later', () => {
   for (const factor of [20, 1 / 20]) {
     const steady = settledOn(40, 5.85e6);
