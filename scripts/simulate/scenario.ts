@@ -217,7 +217,7 @@ function valueAt(json: unknown, path: string): unknown {
 }
 
 /**
- * The file of a scenario: a path, or the name of one that comes with the project.
+ * The file of a scenario: a path, with its `.json` or without, or the name of one that comes with the project.
  * @throws OfframpError CONFIG_INVALID naming those that come with it.
  */
 export function findScenario(nameOrFile: string): string {
@@ -225,6 +225,7 @@ export function findScenario(nameOrFile: string): string {
   const own = join(folder, `${nameOrFile}.json`);
   if (/^[\w-]+$/.test(nameOrFile) && existsSync(own)) return own;
   if (existsSync(nameOrFile)) return nameOrFile;
+  if (existsSync(`${nameOrFile}.json`)) return `${nameOrFile}.json`;
   const names = readdirSync(folder).map((name) => name.replace(/\.json$/, ''));
   throw new OfframpError(
     'CONFIG_INVALID',

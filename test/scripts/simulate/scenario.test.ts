@@ -36,6 +36,7 @@ Scenarios('that come with the project are valid and called as their files', () =
     const scenario = parseScenario(readFileSync(join(folder, file), 'utf8'), file);
     assert.is(`${scenario.name}.json`, file);
     assert.is(findScenario(scenario.name), join(folder, file));
+    assert.is(findScenario(join(folder, scenario.name)), join(folder, file));
   }
 });
 
