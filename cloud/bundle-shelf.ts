@@ -4,6 +4,12 @@ import { bundleFolder } from '../shared/host/index.ts';
 import type { LoadingRunner, WarmRun } from '../shared/runtime/index.ts';
 import { type ServedBundle, serveBundle } from './served-bundle.ts';
 
+/** Where a bundle is on its way onto the shelf and off it. */
+export interface ShelvedBundle {
+  readonly served: ServedBundle;
+  readonly state: 'loading' | 'serving' | 'leaving';
+}
+
 /** The rest of the server, as far as bundles that come and go concern it. */
 export interface ShelfEvents {
   /** @throws OfframpError when the server could not serve these bundles together; then nothing is loaded. */
@@ -32,6 +38,8 @@ export class BundleShelf {
   readonly #byTag: Map<number, ServedBundle>;
   /** On their way, by tag. */
   readonly #loading = new Map<number, ServedBundle>();
+  /** Taken off, with answers still to come. */
+  readonly #leaving = new Set<ServedBundle>();
 
   constructor(options: ShelfOptions) {
     this.#options = options;
@@ -41,6 +49,15 @@ export class BundleShelf {
   /** Oldest first. */
   get all(): readonly ServedBundle[] {
     return [...this.#byTag.values()];
+  }
+
+  /** Those that come and go too. */
+  get states(): readonly ShelvedBundle[] {
+    return [
+      ...this.all.map((served) => ({ served, state: 'serving' as const })),
+      ...[...this.#loading.values()].map((served) => ({ served, state: 'loading' as const })),
+      ...[...this.#leaving].map((served) => ({ served, state: 'leaving' as const })),
+    ];
   }
 
   byTag(tag: number): ServedBundle | undefined {
@@ -98,9 +115,14 @@ export class BundleShelf {
   async #takeOff(served: ServedBundle): Promise<void> {
     const { runner, events } = this.#options;
     this.#byTag.delete(served.tag);
-    events.onTakenOff(served);
-    await events.settled(served);
-    await runner.unload(served.graphs.map(({ key }) => key));
+    this.#leaving.add(served);
+    try {
+      events.onTakenOff(served);
+      await events.settled(served);
+      await runner.unload(served.graphs.map(({ key }) => key));
+    } finally {
+      this.#leaving.delete(served);
+    }
   }
 
   #reserve(served: ServedBundle): void {

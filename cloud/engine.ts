@@ -28,6 +28,21 @@ export interface EngineObserver {
   onQueued(seconds: number): void;
 }
 
+/** A lane as it is at one moment. */
+export interface LaneState {
+  readonly served: ServedBundle;
+  readonly cut: number;
+  readonly way: Way;
+  readonly waitingRows: number;
+  readonly waitingRequests: number;
+  /** How long the oldest of them has waited. */
+  readonly oldestWaitMs: number;
+  /** Requests that wait or run. */
+  readonly underWay: number;
+  /** Rows that wait by priority, 1 first. */
+  readonly priorities: readonly { readonly priority: number; readonly rows: number }[];
+}
+
 export interface EngineOptions {
   readonly runner: Runner;
   readonly clock: Clock;
@@ -118,6 +133,18 @@ export class Engine {
   /** What batches of a bundle take, as far as it was measured, for every cut and exit behind it. */
   runsOf(served: ServedBundle): BundleRun[] {
     return this.#lanes.runsOf(served);
+  }
+
+  /** Every lane as it is now, those too in which nothing waits; O(requests). */
+  laneStates(): LaneState[] {
+    const now = this.#options.clock.now();
+    const waiting = new Map(this.#batcher.waiting().map((one) => [one.lane, one]));
+    return [...this.#lanes.all].map(({ name, served, cut, way, requests: underWay }) => {
+      const { rows = 0, requests = 0, oldestAtMs = now, priorities = [] } = waiting.get(name) ?? {};
+      const oldestWaitMs = Math.max(0, now - oldestAtMs);
+      const queue = { waitingRows: rows, waitingRequests: requests, oldestWaitMs, priorities };
+      return { served, cut, way, underWay, ...queue };
+    });
   }
 
   /** Resolves once nothing of the bundle waits or runs, and forgets it. Nothing new of it may come. */

@@ -13,7 +13,14 @@ export {
   type Ticket,
 } from './batching/index.ts';
 export { type Client, Clients, type ClientsOptions, type Credentials } from './clients.ts';
-export { Engine, type EngineObserver, type EngineOptions } from './engine.ts';
+export {
+  type AssetSource,
+  assetNames,
+  builtFiles,
+  type ConsoleSnapshot,
+  DeviceTally,
+} from './console/index.ts';
+export { Engine, type EngineObserver, type EngineOptions, type LaneState } from './engine.ts';
 export { RemoteRunner, type RemoteRunnerOptions, type RemoteServer } from './executors/index.ts';
 export { type CloudLimits, defaultCloudLimits } from './limits.ts';
 export { CloudMetrics } from './metrics.ts';

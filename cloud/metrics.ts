@@ -1,5 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { ErrorCode } from '../shared/errors.ts';
 import type { Load } from '../shared/protocol/index.ts';
+import type { MetricsTap } from './console/index.ts';
 import type { EngineObserver } from './engine.ts';
 import type { DecoderObserver } from './picture-decoder.ts';
 
@@ -50,10 +52,13 @@ export class CloudMetrics implements EngineObserver, DecoderObserver {
     ['verb', 'outcome'],
   );
   readonly #clientLabels = new Set<string>();
+  readonly #tap: MetricsTap | undefined;
   #page: Promise<string> | undefined;
   #nextPage: Promise<string> | undefined;
 
-  constructor(provider: string, gauges: Gauges) {
+  /** @param tap hears of what is counted, as it is. */
+  constructor(provider: string, gauges: Gauges, tap?: MetricsTap) {
+    this.#tap = tap;
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     this.#gauge('connections', 'Open connections', () => gauges.connections());
@@ -99,22 +104,27 @@ export class CloudMetrics implements EngineObserver, DecoderObserver {
   onBatch(bundle: string, cut: number, batchRows: number, runSeconds: number): void {
     this.#batchRows.observe({ bundle, cut }, batchRows);
     this.#run.observe({ bundle, cut }, runSeconds);
+    this.#tap?.onBatch(batchRows, runSeconds);
   }
 
   onRow(bundle: string, exit: number): void {
     this.#rows.inc({ bundle, exit });
+    this.#tap?.onRow(exit);
   }
 
   onDepthCut(bundle: string, cutRows: number): void {
     this.#depthCuts.inc({ bundle }, cutRows);
+    this.#tap?.onDepthCut(cutRows);
   }
 
   onQueued(waitedSeconds: number): void {
     this.#queue.observe(waitedSeconds);
+    this.#tap?.onQueued(waitedSeconds);
   }
 
   onDecoded(tookSeconds: number): void {
     this.#decode.observe(tookSeconds);
+    this.#tap?.onDecoded(tookSeconds);
   }
 
   onClientRows(client: string, count: number): void {
@@ -129,8 +139,9 @@ export class CloudMetrics implements EngineObserver, DecoderObserver {
     this.#reloads.inc({ what, outcome });
   }
 
-  onRefused(code: string): void {
+  onRefused(code: ErrorCode): void {
     this.#refusals.inc({ code });
+    this.#tap?.onRefused(code);
   }
 
   onReceived(bytes: number): void {

@@ -1,4 +1,4 @@
-import type { IncomingMessage, RequestListener, Server } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, RequestListener, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { systemClock } from '../shared/clock.ts';
@@ -47,7 +47,12 @@ export class Perimeter {
     if (open) refuseOpenHost(host);
     this.#options = options;
     this.#clients = new Clients({
-      ...{ tokens, openScopes: open ? ['infer', 'admin'] : ['infer'], clock: systemClock, epochMs: Date.now },
+      ...{
+        tokens,
+        openScopes: open ? ['infer', 'read', 'admin'] : ['infer'],
+        clock: systemClock,
+        epochMs: Date.now,
+      },
       onRows: options.onClientRows,
     });
     const { draining, connections } = options;
@@ -109,6 +114,16 @@ export class Perimeter {
     if (refusal !== undefined) throw refusal;
     const certificate = this.#certificate(request.socket)();
     return this.#clients.identify({ token: bearerToken(request.headers.authorization), certificate }, scope);
+  }
+
+  /** Where a request comes from, with what a trusted proxy says of it; without the port. */
+  addressOf(request: IncomingMessage): string {
+    return this.#admission.addressOf(request).replace(/^::ffff:(?=[0-9.]+$)/, '');
+  }
+
+  /** Why a page of a stranger may not ask, whoever asks with it; `undefined` for everybody else. */
+  strange(headers: IncomingHttpHeaders): OfframpError | undefined {
+    return this.#admission.strange(headers);
   }
 
   /** Answers a socket that HTTP has let go of, counts the refusal and ends it. */

@@ -4,12 +4,20 @@ import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import { systemClock } from '../shared/clock.ts';
 import { type ErrorCode, OfframpError } from '../shared/errors.ts';
-import { decodeImage, listenError, sentPictureResize, type TokenEntry } from '../shared/host/index.ts';
+import {
+  decodeImage,
+  listenError,
+  type PageSite,
+  sentPictureResize,
+  servePage,
+  type TokenEntry,
+} from '../shared/host/index.ts';
 import { maxHeaderBytes, subprotocol } from '../shared/protocol/index.ts';
 import type { LoadingRunner, WarmRun } from '../shared/runtime/index.ts';
 import type { Tracer } from '../shared/trace/index.ts';
 import type { Scheduler } from './batching/index.ts';
 import { BundleRepository } from './bundle-repository.ts';
+import { type AssetSource, consolePage, consoleRoutes, type DeviceState, Recorder } from './console/index.ts';
 import { Engine } from './engine.ts';
 import {
   countingObserver,
@@ -51,6 +59,12 @@ export interface CloudOptions extends AccessOptions {
   readonly limits: CloudLimits;
   /** Absent: nothing is traced. */
   readonly tracer?: Tracer | undefined;
+  /** Absent: no page is served. */
+  readonly page?: PageSite | undefined;
+  /** Files of the console's page. Absent: there is no console. */
+  readonly consoleFiles?: AssetSource | undefined;
+  /** Begins to stop the server, when an administrator asks for it. Absent: that is refused. */
+  readonly onDrainAsked?: (() => void) | undefined;
   readonly version: string;
   readonly logger: FastifyBaseLogger;
 }
@@ -71,6 +85,13 @@ const standingCheckMs = 1000;
 /** What devices without work in flight get, in a drain, to leave by themselves. */
 const lingerMs = 1000;
 
+/** A connection of a device. */
+interface Peer {
+  readonly socket: WebSocket;
+  /** Without the port. */
+  readonly address: string;
+}
+
 /** The cloud server: WebSocket protocol, health and metrics on one port. */
 export class CloudServer implements SecretsUser {
   readonly #options: CloudOptions;
@@ -79,11 +100,13 @@ export class CloudServer implements SecretsUser {
   readonly #metrics: CloudMetrics;
   readonly #models: ServedModels;
   readonly #inference: InferenceApi;
-  readonly #sessions = new Map<Session, WebSocket>();
+  readonly #recorder = new Recorder(systemClock);
+  readonly #sessions = new Map<Session, Peer>();
   readonly #wss: WebSocketServer;
   readonly #app: FastifyInstance;
   readonly #host: Omit<SessionHost, 'authorise' | 'connection'>;
   readonly #perimeter: Perimeter;
+  readonly #admin: { readonly admin?: BundleRepository };
   readonly #standingCheck: NodeJS.Timeout;
   #opened = 0;
   #draining = false;
@@ -92,13 +115,14 @@ export class CloudServer implements SecretsUser {
   private constructor(options: CloudOptions) {
     const { bundles, limits, runner, logger } = options;
     this.#options = options;
-    this.#metrics = new CloudMetrics(runner.provider, {
+    const gauges = {
       load: () => this.#engine.load,
       undecodedRows: () => this.#pictures.undecodedRows,
       connections: () => this.#sessions.size,
       clientConnections: () => this.#perimeter.clientConnections,
       tlsExpiresAtMs: () => this.#perimeter.tls?.expiresAtMs,
-    });
+    };
+    this.#metrics = new CloudMetrics(runner.provider, gauges, this.#recorder);
     this.#perimeter = new Perimeter({
       ...options,
       draining: () => this.#draining,
@@ -150,6 +174,7 @@ export class CloudServer implements SecretsUser {
         logger.info({ agent, client, connections: this.#sessions.size }, 'device connected');
       },
     };
+    this.#admin = this.#repository();
     this.#inference = new InferenceApi({
       ...{ limits, runner, statistics, policyOf, clock: systemClock, version: options.version },
       tracer: options.tracer,
@@ -159,7 +184,7 @@ export class CloudServer implements SecretsUser {
       draining: () => this.#draining,
       identify: (request, scope) => this.#perimeter.identify(request, scope),
       onRefused: (code) => this.#metrics.onRefused(code),
-      ...this.#repository(),
+      ...this.#admin,
     });
     this.#app = this.#routes();
     this.#standingCheck = setInterval(() => this.#checkStanding(), standingCheckMs);
@@ -260,7 +285,7 @@ export class CloudServer implements SecretsUser {
   }
 
   #routes(): FastifyInstance {
-    const { logger, runner } = this.#options;
+    const { consoleFiles, logger, page, runner } = this.#options;
     const app = fastify({
       loggerInstance: logger,
       logController: new LogController({ disableRequestLogging: true }),
@@ -268,6 +293,13 @@ export class CloudServer implements SecretsUser {
       serverFactory: (handler) => this.#perimeter.createServer(handler),
       clientErrorHandler: (error, socket) => this.#perimeter.rejectRequest(error, socket),
     });
+    // Before routes are described: pages are no part of the API.
+    if (page !== undefined) {
+      servePage(app, { site: page, admit: (headers) => this.#perimeter.strange(headers) });
+    }
+    if (consoleFiles !== undefined) {
+      consolePage(app, consoleFiles, (headers) => this.#perimeter.strange(headers));
+    }
     const document = describeRoutes(app, {
       version: this.#options.version,
       pathExamples: () => ({ model: this.#models.table.all[0]?.name ?? '', version: '1' }),
@@ -287,6 +319,7 @@ export class CloudServer implements SecretsUser {
       return this.#metrics.text();
     });
     this.#inference.register(app);
+    if (consoleFiles !== undefined) this.#console(app);
     app.setNotFoundHandler((request, reply) => {
       reply.code(404);
       return {
@@ -298,25 +331,63 @@ export class CloudServer implements SecretsUser {
     });
     // An open WebSocket keeps the HTTP server from closing.
     app.addHook('preClose', async () => {
-      for (const socket of this.#sessions.values()) socket.close(goingAway, 'server stopped');
+      for (const { socket } of this.#sessions.values()) socket.close(goingAway, 'server stopped');
       this.#wss.close();
     });
     return app;
+  }
+
+  #console(app: FastifyInstance): void {
+    const { limits, logger, onDrainAsked, runner, version } = this.#options;
+    const { admin } = this.#admin;
+    consoleRoutes(app, {
+      sources: {
+        ...{ recorder: this.#recorder, runner, limits, version },
+        draining: () => this.#draining,
+        load: () => this.#engine.load,
+        undecodedRows: () => this.#pictures.undecodedRows,
+        connections: () => this.#sessions.size,
+        devices: () => this.#devices(),
+        lanes: () => this.#engine.laneStates(),
+        bundles: () => this.#models.shelf.states,
+      },
+      identify: (request, scope) => this.#perimeter.identify(request, scope),
+      onRefused: (code) => this.#metrics.onRefused(code),
+      available: admin && (() => admin.available()),
+      onDrainAsked:
+        onDrainAsked &&
+        ((client) => {
+          logger.warn({ client }, 'asked to stop');
+          onDrainAsked();
+        }),
+      epochMs: Date.now,
+    });
+  }
+
+  #devices(): DeviceState[] {
+    const greeted = [...this.#sessions].filter(([{ client }]) => client !== undefined);
+    return greeted.map(([session, { address }]) => {
+      const { agent, bundles, client, credits, inFlight, tally } = session;
+      return { agent, bundles, client: client?.name ?? '', credits, inFlight, tally, address };
+    });
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     // A peer may vanish between its request and our answer.
     socket.on('error', () => {});
     if (!this.#perimeter.admitUpgrade(request, socket)) return;
-    this.#wss.handleUpgrade(request, socket, head, (upgraded) => this.#open(upgraded, socket));
+    this.#wss.handleUpgrade(request, socket, head, (upgraded) =>
+      this.#open({ socket: upgraded, address: this.#perimeter.addressOf(request) }, socket),
+    );
   }
 
-  #open(socket: WebSocket, raw: Duplex): void {
+  #open(peer: Peer, raw: Duplex): void {
+    const { socket } = peer;
     const { limits } = this.#options;
     const connection = `connection ${++this.#opened}`;
     const host = { ...this.#host, connection, authorise: this.#perimeter.authorise(raw) };
     const session = new Session(host, wsTransport(socket));
-    this.#sessions.set(session, socket);
+    this.#sessions.set(session, peer);
     const events = {
       onMessage: (message: Uint8Array) => session.onMessage(message),
       onClose: () => {

@@ -21,6 +21,7 @@ import {
 import type { Tracer } from '../shared/trace/index.ts';
 import type { BundleShelf } from './bundle-shelf.ts';
 import type { Client } from './clients.ts';
+import { DeviceTally } from './console/index.ts';
 import type { SentWork } from './picture-decoder.ts';
 import type { ServedBundle } from './served-bundle.ts';
 import { traceWork } from './trace-work.ts';
@@ -77,13 +78,17 @@ export class Session implements TransportEvents {
   readonly #inFlight = new Map<number, () => void>();
   readonly #cancelHelloTimeout: () => void;
   readonly #requests: RateBucket;
+  /** What its device did lately. */
+  readonly tally: DeviceTally;
   #client: Client | undefined;
+  #agent = '';
   #claims: Hello['bundles'] = [];
   #state: 'awaiting-hello' | 'ready' | 'closed' = 'awaiting-hello';
 
   constructor(host: SessionHost, transport: Transport) {
     this.#host = host;
     this.#transport = transport;
+    this.tally = new DeviceTally(host.clock);
     const { helloTimeoutMs, requestsPerSecond } = host.limits;
     const rate = { perSecond: requestsPerSecond, burst: requestsPerSecond };
     this.#requests = new RateBucket(rate, host.clock.now());
@@ -99,6 +104,22 @@ export class Session implements TransportEvents {
   /** Whose connection it is, once the hello has said it. */
   get client(): Client | undefined {
     return this.#client;
+  }
+
+  /** Name and version of the device's program, as its hello says; empty before. */
+  get agent(): string {
+    return this.#agent;
+  }
+
+  /** The bundles that its device has. */
+  get bundles(): Hello['bundles'] {
+    return this.#claims;
+  }
+
+  /** Requests that it may have in flight. */
+  get credits(): number {
+    const { credits } = this.#host.limits;
+    return Math.min(credits, this.#client?.maxInFlight ?? credits);
   }
 
   /** Whether its device runs this very bundle. */
@@ -177,6 +198,7 @@ export class Session implements TransportEvents {
     this.#client = client;
     for (const claim of hello.bundles) checkClaim(claim, shelf.all);
     this.#claims = hello.bundles;
+    this.#agent = hello.agent;
     this.#cancelHelloTimeout();
     this.#state = 'ready';
     const welcome: Welcome = {
@@ -185,7 +207,7 @@ export class Session implements TransportEvents {
         const runs = this.#host.runsOf(served);
         return { id: served.id, digest: served.digest, ...(runs.length > 0 && { runs }) };
       }),
-      credits: Math.min(limits.credits, client.maxInFlight ?? limits.credits),
+      credits: this.credits,
       maxFrameBytes: limits.maxFrameBytes,
       ...(limits.maxImageBytes > 0 && { maxImageBytes: limits.maxImageBytes }),
       heartbeatMs: limits.heartbeatMs,
@@ -202,6 +224,7 @@ export class Session implements TransportEvents {
       // Answering it would end the wait of the request that holds the id, so the connection has to go.
       throw new OfframpError('DUPLICATE_REQUEST', `Request id ${frame.id} is already in flight`);
     }
+    this.tally.onRequest();
     try {
       this.#checkRate();
       this.#accept(frame.id, parseInfer(frame));
@@ -256,6 +279,7 @@ export class Session implements TransportEvents {
       budgetMs: request.budgetMs,
       onResult: (result) => {
         traced?.onResult(result);
+        this.tally.onAnswer(request.cut, result.exits);
         this.#answer(id, () => encodeResult({ id, ...result }));
       },
       onError: (error) => {

@@ -1,11 +1,19 @@
 import type { FastifyBaseLogger } from 'fastify';
 import { openBundle } from '../shared/bundle/index.ts';
 import { OfframpError } from '../shared/errors.ts';
-import { bundleFolder, isLoopback, type TokenSource } from '../shared/host/index.ts';
+import {
+  bundleFolder,
+  isLoopback,
+  openPageSite,
+  type PageOptions,
+  type PageSite,
+  type TokenSource,
+} from '../shared/host/index.ts';
 import type { LoadingRunner, Provider, RunnerProvider, SegmentGraph } from '../shared/runtime/index.ts';
 import { WorkerPool } from '../shared/runtime/node/index.ts';
 import type { Tracer } from '../shared/trace/index.ts';
 import type { Scheduler } from './batching/index.ts';
+import type { AssetSource } from './console/index.ts';
 import { type RemoteServer, startRemoteRunner } from './executors/index.ts';
 import type { CloudLimits } from './limits.ts';
 import { Secrets } from './secrets.ts';
@@ -40,6 +48,11 @@ export interface CloudConfig {
   readonly limits: CloudLimits;
   /** Absent: nothing is traced. */
   readonly tracer?: Tracer | undefined;
+  /** Absent: no page is served. */
+  readonly page?: Pick<PageOptions, 'folder' | 'imagesOf'> | undefined;
+  /** See {@link CloudOptions}. */
+  readonly consoleFiles?: AssetSource | undefined;
+  readonly onDrainAsked?: (() => void) | undefined;
   readonly version: string;
   readonly logger: FastifyBaseLogger;
 }
@@ -63,6 +76,7 @@ export async function startCloud(config: CloudConfig): Promise<RunningCloud> {
     config.bundleFolders.map(async (folder) => serveBundle(await openBundle(bundleFolder(folder)))),
   );
   refuseTwins(bundles);
+  const page = await pageOf(config);
   const runner = await startRunner(
     config,
     bundles.flatMap(({ graphs }) => graphs),
@@ -70,7 +84,7 @@ export async function startCloud(config: CloudConfig): Promise<RunningCloud> {
   try {
     const { tokens, tls } = secrets;
     const server = await CloudServer.start({
-      ...{ ...config, tokens, tls, bundles, runner, limits, warmRuns: runner.warmRuns },
+      ...{ ...config, tokens, tls, bundles, page, runner, limits, warmRuns: runner.warmRuns },
     });
     secrets.watch(server);
     if (tls === undefined && !isLoopback(config.host)) {
@@ -93,6 +107,11 @@ export async function startCloud(config: CloudConfig): Promise<RunningCloud> {
     await runner.close();
     throw thrown;
   }
+}
+
+/** A page of the bundles served from the start, which asks this very server, whatever proxy is before it. */
+async function pageOf({ page, bundleFolders, version }: CloudConfig): Promise<PageSite | undefined> {
+  return page && openPageSite({ ...page, bundleFolders, cloudUrls: ['../'], version });
 }
 
 function startRunner(config: CloudConfig, graphs: readonly SegmentGraph[]): Promise<LoadingRunner> {

@@ -27,7 +27,13 @@ const nodeOnlyPackages = new Set([
 /** Folders of the shared room that may need Node; no browser-safe file may reach Node through them. */
 const nodeFolders = ['shared/runtime/node/', 'shared/host/'];
 /** Folders of other rooms that a browser loads. */
-const browserFolders = ['edge/agent/', 'edge/web/'];
+const browserFolders = ['cloud/console/app/', 'edge/agent/', 'edge/page/', 'edge/web/'];
+/** The page uses the agent as any page does: these files of its room, and no others. */
+const edgePage = {
+  folder: 'edge/page/',
+  room: 'edge/web/',
+  allowed: ['index.ts', 'serve-page.ts', 'web-dial.ts'],
+};
 const commandLinePackages = new Set(['cli-progress', 'commander']);
 
 /** What each room may never import of ours. */
@@ -91,11 +97,20 @@ function roomOf(file: string): string {
   return file.split('/')[0] ?? '';
 }
 
+/** Whether the page may import a file. */
+function isForPage(path: string): boolean {
+  if (path.startsWith(edgePage.folder) || path.startsWith('shared/')) return true;
+  return edgePage.allowed.some((name) => path === edgePage.room + name);
+}
+
 /** Why one import of one file breaks the layers; `undefined` when it does not. */
 function breach(file: string, specifier: string): string | undefined {
   const room = roomOf(file);
   if (isRelative(specifier)) {
-    const target = roomOf(resolved(file, specifier));
+    const path = resolved(file, specifier);
+    if (file.startsWith(edgePage.folder) && !isForPage(path))
+      return 'the page needs edge/web and shared only';
+    const target = roomOf(path);
     return forbiddenRooms[room]?.includes(target) ? `${room} must not import ${target}` : undefined;
   }
   const name = packageOf(specifier);
@@ -281,6 +296,14 @@ layers('the browser-safe core does not reach Node through another file', () => {
   ]);
   sources.set('edge/agent/agent.ts', "import type { X } from '../../shared/runtime/node/index.ts';");
   assert.equal(breaches(sources), []);
+});
+
+layers('the page knows what edge/web gives everybody, and shared', () => {
+  assert.equal(planted('edge/page/a.ts', "import { startAgent } from '../web/index.ts';"), []);
+  assert.equal(planted('edge/page/a.ts', "import type { Clock } from '../../shared/clock.ts';"), []);
+  assert.is(planted('edge/page/a.ts', "import { Agent } from '../agent/index.ts';").length, 1);
+  assert.is(planted('edge/page/a.ts', "import { x } from '../web/hosted-agent.ts';").length, 1);
+  assert.is(planted('edge/page/a.ts', "import { x } from 'node:fs';").length, 1);
 });
 
 layers('only shared/runtime knows onnxruntime, and only scripts talk to a terminal', () => {

@@ -1,7 +1,7 @@
 import { OfframpError } from '../../shared/errors.ts';
 import { LaneQueue, type OnExpired } from './lane-queue.ts';
 import type { BatchingPolicy } from './policy.ts';
-import type { Batch, LaneView, Ticket } from './types.ts';
+import type { Batch, LaneView, LaneWaiting, Ticket } from './types.ts';
 
 /** Bounds of everything that waits together; those of one lane are in its policy. */
 export interface BatcherLimits {
@@ -41,6 +41,11 @@ export class Batcher<T> {
   /** Rows waiting in one lane, 0 for one that there is not. */
   queuedRowsOf(lane: string): number {
     return this.#lanes.get(lane)?.rows ?? 0;
+  }
+
+  /** How much waits in each lane that has something; O(requests). */
+  waiting(): LaneWaiting[] {
+    return [...this.#lanes.values()].map((queue) => queue.waiting());
   }
 
   /** Rows of its lane that would be served before this request if it came now; O(clients). */

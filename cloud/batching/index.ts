@@ -11,4 +11,4 @@ export {
   type QueuePolicy,
   queuePolicyOf,
 } from './policy.ts';
-export type { Batch, Choice, Costs, LaneView, Scheduler, Ticket, Waiting } from './types.ts';
+export type { Batch, Choice, Costs, LaneView, LaneWaiting, Scheduler, Ticket, Waiting } from './types.ts';

@@ -3,7 +3,7 @@ import { IndexedHeap } from './heap.ts';
 import { type Entry, endsBefore, isToDelay, timesOutMs } from './lane-entry.ts';
 import { type Level, Levels } from './levels.ts';
 import type { BatchingPolicy } from './policy.ts';
-import type { Batch, LaneView, Ticket } from './types.ts';
+import type { Batch, LaneView, LaneWaiting, Ticket } from './types.ts';
 
 /** Called with a request that ran out of time while it waited; once for each. */
 export type OnExpired<T> = (ticket: Ticket<T>) => void;
@@ -140,6 +140,22 @@ export class LaneQueue<T> {
   view(): LaneView {
     this.#view ??= this.#makeView();
     return this.#view;
+  }
+
+  /** How much waits, those included that expired since the last sweep; O(requests). */
+  waiting(): LaneWaiting {
+    const rows = new Map<number, number>();
+    for (const { priority, rows: own } of this.#entries.keys()) {
+      rows.set(priority, (rows.get(priority) ?? 0) + own);
+    }
+    const priorities = [...rows].map(([priority, own]) => ({ priority, rows: own }));
+    return {
+      lane: this.#lane,
+      rows: this.#rows,
+      requests: this.#entries.size,
+      oldestAtMs: this.#oldestMs(),
+      priorities: priorities.sort((one, other) => one.priority - other.priority),
+    };
   }
 
   /**

@@ -37,6 +37,17 @@ export interface LaneView {
   readonly waitingRows: number;
 }
 
+/** How much waits in a lane, for people who look on. */
+export interface LaneWaiting {
+  readonly lane: string;
+  readonly rows: number;
+  readonly requests: number;
+  /** When the oldest request came. */
+  readonly oldestAtMs: number;
+  /** Rows by priority, 1 first; only priorities that have some. */
+  readonly priorities: readonly { readonly priority: number; readonly rows: number }[];
+}
+
 /** How long work takes, as measured here. */
 export interface Costs {
   /** Exits at which a batch of the lane may end, ascending; the last is the final one. */

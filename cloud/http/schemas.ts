@@ -1,4 +1,5 @@
 import Type, { type Static, type TSchema } from 'typebox';
+import { consoleSnapshot } from '../console/snapshot-schema.ts';
 
 /**
  * The bodies of the Open Inference Protocol v2 and of the extensions that are served, with the names of its specification. Both
@@ -177,6 +178,7 @@ const error = Type.Object(
   { description: 'why there is no answer' },
 );
 
+const draining = Type.Object({ draining: Type.Boolean() });
 const live = Type.Object({ live: Type.Boolean() });
 const serverReady = Type.Object({ live: Type.Boolean(), ready: Type.Boolean() });
 const readiness = Type.Object(
@@ -191,6 +193,8 @@ const modelReady = Type.Object({ name: Type.String(), ready: Type.Boolean() });
 
 /** By their name in the OpenAPI document. */
 export const schemas = {
+  ConsoleSnapshot: consoleSnapshot,
+  Draining: draining,
   Error: error,
   InferenceRequest: inferenceRequest,
   InferenceResponse: inferenceResponse,

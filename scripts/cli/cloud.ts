@@ -70,6 +70,8 @@ export function defineCloud(): ConfiguredCommand {
       wholeNumber(0, 600_000),
       10_000,
     )
+    .option('--page', "serve a page at /page/ that runs the agent in the visitor's browser")
+    .option('--no-console', 'have no console at /console/ that shows what the server does')
     .option('--token-file <file>', 'bearer tokens, one a line (or OFFRAMP_CLOUD_TOKEN)');
   return addTracingOptions(addRemoteOptions(addHttpOptions(addAccessOptions(command))))
     .addOption(logLevelOption())

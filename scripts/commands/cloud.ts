@@ -14,8 +14,10 @@ import type { AccessSettings } from '../cli/access.ts';
 import type { HttpSettings } from '../cli/http.ts';
 import type { RemoteSettings } from '../cli/remote.ts';
 import type { TracingSettings } from '../cli/tracing.ts';
+import { consoleFiles } from '../console-page.ts';
 import { acceleratorsOf, type Device, providersOf, tokenSource } from '../options.ts';
 import { listeningPlace, print, say } from '../output.ts';
+import { findPage } from '../page.ts';
 import { findBundle, version } from '../project.ts';
 import { remoteServerOf } from './remote.ts';
 import { tracingOf } from './tracing.ts';
@@ -35,6 +37,8 @@ export interface CloudCommandOptions extends AccessSettings, HttpSettings, Remot
   readonly maxImageBytes: number;
   readonly decoders: number;
   readonly drainMs: number;
+  readonly page?: boolean;
+  readonly console: boolean;
   readonly tokenFile?: string;
   readonly logLevel: string;
   readonly json?: boolean;
@@ -49,7 +53,11 @@ export interface CloudCommandOptions extends AccessSettings, HttpSettings, Remot
 export async function cloudCommand(options: CloudCommandOptions): Promise<void> {
   const { host, port, workers, threads, drainMs } = options;
   const logger = pino({ level: options.logLevel, base: { service: 'cloud' } }, pino.destination(2));
-  const stopped = untilSignal();
+  let onDrainAsked = () => {};
+  const asked = new Promise<string>((resolve) => {
+    onDrainAsked = () => resolve('asked to drain');
+  });
+  const stopped = Promise.race([untilSignal(), asked]);
   const tracing = await tracingOf(options, 'offramp-cloud', logger);
   const cloud = await startCloud({
     host,
@@ -67,6 +75,9 @@ export async function cloudCommand(options: CloudCommandOptions): Promise<void> 
     scheduler: schedulerNamed(options.scheduler, workers),
     batching: settingsOf(options.bundleSettings),
     limits: limitsOf(options),
+    page: options.page ? await findPage() : undefined,
+    consoleFiles: options.console ? consoleFiles : undefined,
+    onDrainAsked,
     version,
     tracer: tracing?.tracer,
     logger,
@@ -76,6 +87,7 @@ export async function cloudCommand(options: CloudCommandOptions): Promise<void> 
     print(
       `Cloud server on ${listeningPlace(host, cloud.url)}, segments on ${cloud.provider}. Ctrl-C drains and stops it.`,
     );
+  if (options.page && !options.json) say(`See it in a browser: ${cloud.url}/page/`);
   const signal = await stopped;
   logger.info({ signal }, 'draining');
   const lost = await cloud.stop();

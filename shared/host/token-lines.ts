@@ -1,7 +1,10 @@
 import { OfframpError } from '../errors.ts';
 
-/** What a token may be used for: `infer` to have images answered, `admin` to change what the server does. */
-export const scopes = ['infer', 'admin'] as const;
+/**
+ * What a token may be used for: `infer` to have images answered, `read` to look at what the server does, `admin` to change that, and
+ * to look at it.
+ */
+export const scopes = ['infer', 'read', 'admin'] as const;
 export type Scope = (typeof scopes)[number];
 
 /** What the holder of a token may use at most, over all connections; absent is without a limit of its own. */

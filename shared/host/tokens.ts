@@ -64,7 +64,8 @@ export function tokenRefusal(
 ): OfframpError | undefined {
   const { name, expiresAtMs = Number.POSITIVE_INFINITY, scopes } = known;
   if (epochMs >= expiresAtMs) return new OfframpError('UNAUTHORIZED', `The token '${name}' has expired`);
-  if (scopes.includes(scope)) return undefined;
+  const sufficient: readonly Scope[] = scope === 'read' ? ['read', 'admin'] : [scope];
+  if (sufficient.some((one) => scopes.includes(one))) return undefined;
   const message = `The token '${name}' is for ${scopes.join(', ')}, this asks for ${scope}`;
   return new OfframpError('FORBIDDEN', message);
 }

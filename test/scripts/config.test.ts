@@ -253,14 +253,19 @@ Numbers.run();
 
 const Variables = suite('settings, variables');
 
-Variables('every option of cloud and edge has one, named after it', () => {
-  for (const command of commands) {
-    for (const { long, envVar } of command.options) {
-      const name = `OFFRAMP_${command.name()}${long?.slice(1)}`.replaceAll('-', '_').toUpperCase();
-      assert.is(envVar, long === '--print-config' ? undefined : name);
+Variables(
+  'every option of cloud and edge has one, named after it, without the no of a switch that is on',
+  () => {
+    for (const command of commands) {
+      for (const { long, envVar } of command.options) {
+        const name = `OFFRAMP_${command.name()}${long?.slice(1).replace(/^-no-/, '-')}`
+          .replaceAll('-', '_')
+          .toUpperCase();
+        assert.is(envVar, long === '--print-config' ? undefined : name);
+      }
     }
-  }
-});
+  },
+);
 
 Variables('no two are the same, and none is that of a token', () => {
   const names = commands.flatMap(({ options }) => options.flatMap(({ envVar = [] }) => envVar));
