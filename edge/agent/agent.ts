@@ -5,10 +5,10 @@ import { decideExit } from '../../shared/exits/index.ts';
 import { bundleTag } from '../../shared/protocol/index.ts';
 import type { Runner } from '../../shared/runtime/index.ts';
 import type { TraceParent, Tracer } from '../../shared/trace/index.ts';
-import type { Answer } from './answer.ts';
+import type { Answer, DeviceOpinion } from './answer.ts';
 import type { Auditor } from './auditor.ts';
 import { cloudOrDevice } from './cloud-or-device.ts';
-import { composeAnswer, type ExitOutcome, type Stopwatch, startWatch } from './compose.ts';
+import { composeAnswer, type ExitOutcome, opinion, type Stopwatch, startWatch } from './compose.ts';
 import type { Offload, OffloadResult } from './connection.ts';
 import { DevicePace } from './device-pace.ts';
 import { type DeviceOutcome, runDevice } from './device-run.ts';
@@ -53,6 +53,8 @@ export interface ClassifyOptions {
   readonly budgetMs?: number;
   /** The caller's span, which the image's belongs to. */
   readonly trace?: TraceParent;
+  /** Told what the device thinks of an image that is not sure enough to leave, before the cloud is asked. */
+  readonly onDevice?: (device: DeviceOpinion) => void;
 }
 
 /** The exit an image left by in the cloud. */
@@ -102,7 +104,7 @@ export class Agent {
    */
   async classify(
     source: ImageSource,
-    { budgetMs = this.#options.defaultBudgetMs, trace }: ClassifyOptions = {},
+    { budgetMs = this.#options.defaultBudgetMs, ...asked }: ClassifyOptions = {},
   ): Promise<Answer> {
     const { maxInFlight } = this.#options;
     if (!(budgetMs > 0)) {
@@ -113,7 +115,7 @@ export class Agent {
     }
     this.#pace.inFlight++;
     try {
-      return await this.#traced(source, budgetMs, trace);
+      return await this.#traced(source, budgetMs, asked);
     } finally {
       this.#pace.inFlight--;
     }
@@ -130,14 +132,18 @@ export class Agent {
     await this.#runOwn(new Uint8Array(pixels), startWatch(clock.now()));
   }
 
-  async #traced(source: ImageSource, budgetMs: number, parent: TraceParent | undefined): Promise<Answer> {
+  async #traced(
+    source: ImageSource,
+    budgetMs: number,
+    { trace: parent, onDevice }: ClassifyOptions,
+  ): Promise<Answer> {
     const { clock, tracer } = this.#options;
     const startedAtMs = clock.now();
     const span = tracer?.start('classify', startedAtMs, parent);
     const watch = startWatch(startedAtMs, span?.parent);
-    if (span === undefined) return this.#answer(source, watch, budgetMs);
+    if (span === undefined) return this.#answer(source, watch, budgetMs, onDevice);
     try {
-      const answer = await this.#answer(source, watch, budgetMs);
+      const answer = await this.#answer(source, watch, budgetMs, onDevice);
       traceAnswer(span, startedAtMs, answer);
       return answer;
     } catch (thrown) {
@@ -146,8 +152,13 @@ export class Agent {
     }
   }
 
-  async #answer(source: ImageSource, watch: Stopwatch, budgetMs: number): Promise<Answer> {
-    const { cut } = this.#options;
+  async #answer(
+    source: ImageSource,
+    watch: Stopwatch,
+    budgetMs: number,
+    onDevice: ClassifyOptions['onDevice'],
+  ): Promise<Answer> {
+    const { bundle, cut } = this.#options;
     if (cut === 0) return this.#answerImage(source, watch, budgetMs);
     const outcome = await runDevice(this.#options, await this.#pixels(source, watch), watch);
     this.#options.exitShare?.observe(outcome.firstEntropy);
@@ -155,6 +166,7 @@ export class Agent {
       this.#audit(outcome);
       return this.#onDevice(outcome, watch);
     }
+    onDevice?.(opinion(bundle, outcome, watch));
     try {
       const worth = this.#options.worth?.(outcome.exit, outcome.decision.entropy);
       const result = await this.#offload(outcome.codes, worth, watch, budgetMs);

@@ -83,7 +83,8 @@ export function composeAnswer({ bundle, nowMs, watch, route, outcome, device, cl
   };
 }
 
-function opinion(bundle: Bundle, outcome: ExitOutcome, { runMs }: Stopwatch): DeviceOpinion {
+/** What a device exit thinks of an image. */
+export function opinion(bundle: Bundle, outcome: ExitOutcome, { runMs }: Stopwatch): DeviceOpinion {
   const { label, probabilities, entropy } = outcome.decision;
   const { name } = bundle.exit(outcome.exit);
   const { threshold } = outcome;

@@ -7,7 +7,13 @@ import fastify, {
 } from 'fastify';
 import type { Bundle } from '../../shared/bundle/index.ts';
 import { OfframpError } from '../../shared/errors.ts';
-import { type Admission, describeRoutes, type ResizeMode } from '../../shared/host/index.ts';
+import {
+  type Admission,
+  describeRoutes,
+  type ResizeMode,
+  type ServedPage,
+  servePage,
+} from '../../shared/host/index.ts';
 import type { Runner } from '../../shared/runtime/index.ts';
 import { parseTraceparent } from '../../shared/trace/index.ts';
 import type {
@@ -47,6 +53,8 @@ export interface HttpApiOptions {
   readonly exitShare?: ExitShareMonitor | undefined;
   readonly metrics: EdgeMetrics;
   readonly admit: Admission;
+  /** Absent: no page is served. */
+  readonly page?: ServedPage | undefined;
   readonly resize: ResizeMode;
   readonly version: string;
   readonly logger: FastifyBaseLogger;
@@ -102,6 +110,8 @@ export function httpApi(options: HttpApiOptions): FastifyInstance {
   app.setNotFoundHandler((request) => {
     throw new OfframpError('NOT_FOUND', `No ${request.method} ${request.url} here; see docs/operating.md`);
   });
+  // Before routes are described: the page is no part of the API.
+  if (options.page !== undefined) servePage(app, options.page);
   const document = describeRoutes(app, {
     ...{ title: 'Offramp edge agent', description: 'Answers images. See docs/operating.md.' },
     ...{ version: options.version, schemas },

@@ -1,7 +1,14 @@
 import type { FastifyBaseLogger } from 'fastify';
 import { OfframpError } from '../../shared/errors.ts';
 import type { ExitShareChange, ExitShareFigures } from '../../shared/exits/index.ts';
-import type { ResizeMode, TokenEntry } from '../../shared/host/index.ts';
+import {
+  foreignRequest,
+  openPageSite,
+  type PageOptions,
+  type ResizeMode,
+  type ServedPage,
+  type TokenEntry,
+} from '../../shared/host/index.ts';
 import type { Choice } from '../../shared/plan/index.ts';
 import type { Drift, UplinkEvent } from '../agent/index.ts';
 import { httpApi } from './http-api.ts';
@@ -17,6 +24,8 @@ export interface EdgeConfig extends Omit<AgentConfig, 'onEvent'>, ListeningPlace
   readonly resize: ResizeMode;
   /** A folder whose pictures are answered as they appear; absent: none. */
   readonly watch?: WatchConfig | undefined;
+  /** Absent: no page is served. */
+  readonly page?: Pick<PageOptions, 'folder' | 'imagesOf'> | undefined;
   readonly logger: FastifyBaseLogger;
 }
 
@@ -35,6 +44,7 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
   const { logger, resize, version } = config;
   refuseLimits(config.tokens);
   const admit = admissionOf(config.tokens, config);
+  const page = await pageOf(config);
   const said = new Map<string, string>();
   const onEvent = (event: UplinkEvent, url: string) => {
     said.set(url, logEvent(logger.child({ cloud: url }), event, said.get(url) ?? ''));
@@ -60,7 +70,7 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
     ...{ agent, auditor, bundle, runner, cloud, uplinks, pilot: running.pilot },
     ...{ exitShare: running.exitShare },
     ...{ thresholds: running.thresholds, slowdown: config.slowdown, segmentMs: config.segmentMs },
-    ...{ metrics, admit, resize, version, logger },
+    ...{ metrics, admit, page, resize, version, logger },
   });
   try {
     const url = await listen(app, config);
@@ -88,6 +98,19 @@ export async function startEdge(config: EdgeConfig): Promise<RunningEdge> {
     await running.stop();
     throw thrown;
   }
+}
+
+/** A page of the device's own bundle, which asks the device's own servers. */
+async function pageOf(config: EdgeConfig): Promise<ServedPage | undefined> {
+  const { page, bundleFolder, cloudUrls, tokens, version } = config;
+  if (page === undefined) return undefined;
+  const site = await openPageSite({
+    ...page,
+    bundleFolders: [bundleFolder],
+    cloudUrls: cloudUrls ?? [],
+    version,
+  });
+  return { site, admit: tokens.length === 0 ? foreignRequest : () => undefined };
 }
 
 function logExitShare(logger: FastifyBaseLogger, change: ExitShareChange, figures: ExitShareFigures): void {

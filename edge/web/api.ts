@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../shared/errors.ts';
 import type { ExitShareChange, ExitShareFigures } from '../../shared/exits/index.ts';
 import type { LatencyFigures, LinkFigures, Objective } from '../../shared/plan/index.ts';
 import type { RunnerProvider } from '../../shared/runtime/index.ts';
-import type { Answer } from '../agent/index.ts';
+import type { Answer, DeviceOpinion } from '../agent/index.ts';
 
 /** An image: uint8 [height, width, channels] as the bundle's `input.shape` says; or a picture, which is fitted to that. */
 export type PageImage = Uint8Array | Uint8ClampedArray | ImageData | Blob;
@@ -44,6 +44,8 @@ export interface StartOptions extends AgentSettings {
 export interface ClassifyOptions {
   /** Milliseconds for this answer, from the time that the worker has it. */
   readonly budgetMs?: number;
+  /** Told what the device thinks of an image that is not sure enough to leave, while the servers are asked. */
+  readonly onDevice?: (device: DeviceOpinion) => void;
 }
 
 /** What is followed now. */

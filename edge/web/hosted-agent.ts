@@ -15,6 +15,7 @@ import {
   type CloudServers,
   checkCloudUrl,
   chooseCut,
+  type DeviceOpinion,
   ExitShareMonitor,
   joinServers,
   makePilot,
@@ -38,6 +39,7 @@ import {
   type Wanted,
 } from './settings.ts';
 import { version } from './version.ts';
+import type { OpenSocket } from './web-dial.ts';
 
 /** What computes in this worker. */
 export interface HostedRuntime {
@@ -51,6 +53,8 @@ export interface HostedAgentOptions {
   /** Loads the segments that are needed first. */
   readonly startRuntime: (graphs: readonly SegmentGraph[], maxQueuedRuns: number) => Promise<HostedRuntime>;
   readonly onEvent: (event: AgentEvent) => void;
+  /** Absent: the browser's own sockets. */
+  readonly open?: OpenSocket;
 }
 
 interface Parts extends HostedRuntime {
@@ -119,7 +123,11 @@ export class HostedAgent {
     return bundleFacts(this.#bundle);
   }
 
-  async classify({ image, budgetMs = this.#wanted.budgetMs }: ClassifyOrder): Promise<Answer> {
+  /** @param onDevice called only for an order that wants it. */
+  async classify(
+    { image, budgetMs = this.#wanted.budgetMs, tellsDevice }: ClassifyOrder,
+    onDevice: (device: DeviceOpinion) => void,
+  ): Promise<Answer> {
     checkBudget(budgetMs);
     const { maxInFlight } = this.#parts;
     if (this.#inFlight >= maxInFlight) {
@@ -132,7 +140,7 @@ export class HostedAgent {
         : new Uint8Array(image.buffer, image.byteOffset, image.byteLength);
     this.#inFlight++;
     try {
-      return await this.#agent.classify(source, { budgetMs });
+      return await this.#agent.classify(source, { budgetMs, ...(tellsDevice && { onDevice }) });
     } finally {
       this.#inFlight--;
     }
@@ -239,7 +247,7 @@ async function assemble(parts: Omit<Parts, 'servers' | 'pilot' | 'exitShare'>): 
   const servers = joinServers({
     ...{ urls: order.cloudUrls, clock: systemClock, random: Math.random },
     onEvent: (event, url) => onEvent(eventOf(event, url)),
-    makeUplink: (url, listeners) => makeUplink(url, token, bundle, listeners),
+    makeUplink: (url, listeners) => makeUplink(url, token, bundle, listeners, options.open),
   });
   const exitShare = ExitShareMonitor.of(bundle, {
     onChange: (change, figures) => onEvent({ kind: 'exit-share', change, figures }),

@@ -2,7 +2,7 @@ import type { Bundle } from '../../shared/bundle/index.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { Uplink, type UplinkOptions } from '../agent/index.ts';
 import { version } from './version.ts';
-import { webDial } from './web-dial.ts';
+import { type OpenSocket, webDial } from './web-dial.ts';
 
 /** Until the server's welcome says its own. */
 const heartbeatMs = 5000;
@@ -14,10 +14,11 @@ export function makeUplink(
   token: string | undefined,
   bundle: Bundle,
   listeners: Pick<UplinkOptions, 'onEvent' | 'onRoundTrip'>,
+  open?: OpenSocket,
 ): Uplink {
   const bundles = [{ id: bundle.manifest.id, digest: bundle.digest }];
   return new Uplink({
-    dial: webDial({ url, clock: systemClock, heartbeatMs, maxMessageBytes }),
+    dial: webDial({ url, clock: systemClock, heartbeatMs, maxMessageBytes, ...(open && { open }) }),
     hello: { agent: `offramp-web/${version}`, ...(token !== undefined && { token }), bundles },
     clock: systemClock,
     random: Math.random,

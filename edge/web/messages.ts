@@ -1,5 +1,5 @@
 import { isErrorCode, OfframpError } from '../../shared/errors.ts';
-import type { Answer } from '../agent/index.ts';
+import type { Answer, DeviceOpinion } from '../agent/index.ts';
 import type {
   AgentEvent,
   AgentSettings,
@@ -19,8 +19,10 @@ export interface StartOrder extends Omit<StartOptions, 'cloudUrl' | 'wasmUrl' | 
   readonly cloudUrls: readonly string[];
 }
 
-export interface ClassifyOrder extends ClassifyOptions {
+export interface ClassifyOrder extends Omit<ClassifyOptions, 'onDevice'> {
   readonly image: PageImage;
+  /** Whether somebody wants to be told what the device thinks. */
+  readonly tellsDevice: boolean;
 }
 
 /** What a page may ask its worker, and what that answers. */
@@ -49,6 +51,7 @@ export interface ErrorParts {
 export type FromWorker =
   | { readonly kind: 'done'; readonly job: number; readonly answer: Asks[AskKind]['answer'] }
   | { readonly kind: 'failed'; readonly job: number; readonly error: ErrorParts }
+  | { readonly kind: 'device'; readonly job: number; readonly device: DeviceOpinion }
   | { readonly kind: 'event'; readonly event: AgentEvent };
 
 export function errorParts(thrown: unknown): ErrorParts {

@@ -11,6 +11,7 @@ import {
   type StartOrder,
   type ToWorker,
 } from './messages.ts';
+import type { OpenSocket } from './web-dial.ts';
 
 /** What a kind of worker computes with. */
 export interface WorkerRuntime {
@@ -18,6 +19,8 @@ export interface WorkerRuntime {
   readonly providers: readonly Provider[];
   /** @param folderUrl where onnxruntime's files are. */
   readonly library: (folderUrl: string) => LibraryOf;
+  /** Absent: the browser's own sockets. */
+  readonly open?: OpenSocket;
 }
 
 /** Makes this worker the agent of the page that has started it. */
@@ -33,7 +36,7 @@ export function servePage(runtime: WorkerRuntime): void {
         hosted = await start(asked.order, runtime);
         return hosted.bundle;
       case 'classify':
-        return running().classify(asked.order);
+        return running().classify(asked.order, (device) => post({ kind: 'device', job: asked.job, device }));
       case 'configure':
         return running().configure(asked.order);
       case 'status':
@@ -53,7 +56,7 @@ export function servePage(runtime: WorkerRuntime): void {
   });
 }
 
-function start(order: StartOrder, { providers, library }: WorkerRuntime): Promise<HostedAgent> {
+function start(order: StartOrder, { providers, library, open }: WorkerRuntime): Promise<HostedAgent> {
   const facts = { isIsolated: self.crossOriginIsolated, cores: navigator.hardwareConcurrency };
   const threads = threadsFor(order.threads, facts);
   const startRuntime = async (
@@ -66,6 +69,7 @@ function start(order: StartOrder, { providers, library }: WorkerRuntime): Promis
   return HostedAgent.start({
     ...{ order, readFile: bundleAt(order.bundleUrl), startRuntime },
     onEvent: (event) => post({ kind: 'event', event }),
+    ...(open && { open }),
   });
 }
 

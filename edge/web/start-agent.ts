@@ -17,9 +17,10 @@ export async function startAgent(options: StartOptions): Promise<WebAgent> {
     const bundle = await link.ask('start', startOrder(options, workerUrl));
     return {
       bundle,
-      async classify(image, asked = {}) {
+      async classify(image, { onDevice, ...asked } = {}) {
         const own = ownImage(image);
-        return link.ask('classify', { ...asked, image: own.image }, own.transfer);
+        const order = { ...asked, image: own.image, tellsDevice: onDevice !== undefined };
+        return link.ask('classify', order, { transfer: own.transfer, ...(onDevice && { onDevice }) });
       },
       configure: (settings) => link.ask('configure', settings),
       status: () => link.ask('status', undefined),

@@ -9,6 +9,9 @@ export type BrowserSocket = Pick<
   'addEventListener' | 'binaryType' | 'bufferedAmount' | 'close' | 'readyState' | 'send'
 >;
 
+/** Opens a socket; throws what a browser's `WebSocket` does. */
+export type OpenSocket = (url: string, protocol: string) => BrowserSocket;
+
 export interface WebDialOptions {
   /** `ws:` or `wss:` address of the cloud server. */
   readonly url: string;
@@ -17,7 +20,7 @@ export interface WebDialOptions {
   readonly heartbeatMs: number;
   readonly maxMessageBytes: number;
   /** Absent: the browser's own. */
-  readonly open?: (url: string, protocol: string) => BrowserSocket;
+  readonly open?: OpenSocket;
 }
 
 const openState = 1;

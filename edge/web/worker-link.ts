@@ -1,8 +1,14 @@
 import { OfframpError } from '../../shared/errors.ts';
+import type { DeviceOpinion } from '../agent/index.ts';
 import type { AgentEvent } from './api.ts';
 import { type AskKind, type Asks, errorOf, type FromWorker } from './messages.ts';
 
-interface Job {
+interface AskOptions {
+  readonly transfer?: Transferable[];
+  readonly onDevice?: (device: DeviceOpinion) => void;
+}
+
+interface Job extends Pick<AskOptions, 'onDevice'> {
   resolve(answer: Asks[AskKind]['answer']): void;
   reject(error: OfframpError): void;
 }
@@ -34,13 +40,13 @@ export class WorkerLink {
   ask<Kind extends AskKind>(
     kind: Kind,
     order: Asks[Kind]['order'],
-    transfer: Transferable[] = [],
+    { transfer = [], ...listener }: AskOptions = {},
   ): Promise<Asks[Kind]['answer']> {
     return new Promise((resolve, reject) => {
       if (this.#end !== undefined) return reject(this.#end);
       const job = this.#nextJob++;
       // What comes back under a number is the answer to what was asked under it.
-      this.#jobs.set(job, { resolve: resolve as Job['resolve'], reject });
+      this.#jobs.set(job, { resolve: resolve as Job['resolve'], reject, ...listener });
       this.#worker.postMessage({ kind, job, order }, transfer);
     });
   }
@@ -71,6 +77,10 @@ export class WorkerLink {
       return;
     }
     const job = this.#jobs.get(message.job);
+    if (message.kind === 'device') {
+      job?.onDevice?.(message.device);
+      return;
+    }
     this.#jobs.delete(message.job);
     if (message.kind === 'done') job?.resolve(message.answer);
     else job?.reject(errorOf(message.error));

@@ -127,6 +127,11 @@ export function defineEdge(): ConfiguredCommand {
       factor,
       2,
     )
+    .addOption(
+      new Option('--page', "serve a page at /page/ that runs the agent in the visitor's browser").conflicts(
+        'socket',
+      ),
+    )
     .option('--watch <folder>', 'answer pictures as they appear in a folder, as lines of JSON on stdout')
     .option('--out <folder>', 'with --watch: write each answer into a file here instead')
     .option('--existing', 'with --watch: answer the files that are there at the start too')

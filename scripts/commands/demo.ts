@@ -6,6 +6,7 @@ import { type DemoImages, demoImages } from '../demo/images.ts';
 import { picture } from '../demo/picture.ts';
 import { meanCompressedBytes, Tally } from '../demo/tally.ts';
 import { print, printJson, say } from '../output.ts';
+import { hasPage } from '../page.ts';
 import { startPair } from '../pair.ts';
 import { findBundle } from '../project.ts';
 
@@ -31,7 +32,8 @@ export async function demoCommand(options: DemoCommandOptions): Promise<void> {
   void untilSignal().then(() => {
     stopped = true;
   });
-  const { cloud, edge } = await startPair({ bundle: folder, cloud: [], edge: [] });
+  const showsPage = !options.once && hasPage();
+  const { cloud, edge } = await startPair({ bundle: folder, cloud: showsPage ? ['--page'] : [], edge: [] });
   // Without the agent there is no answer any more; without the cloud there is, and that is worth watching.
   void edge.ended.then((how) => {
     if (!stopped) say(`The edge agent ended with ${how}.`);
@@ -39,6 +41,7 @@ export async function demoCommand(options: DemoCommandOptions): Promise<void> {
   });
   say(`cloud server  pid ${cloud.child.pid}  ${cloud.url}`);
   say(`edge agent    pid ${edge.child.pid}  ${edge.url}  (POST images to ${edge.url}/v1/classify)`);
+  if (showsPage) say(`a page to try it  ${cloud.url}/page/`);
   say(`${images.count} images: ${images.source}${options.once ? '' : '. Ctrl-C ends it.'}\n`);
   const tally = new Tally();
   const startedAt = performance.now();
@@ -123,6 +126,7 @@ async function report(
   print(`${webpBytes.toFixed(0)} bytes each) would have been ${all.toFixed(0)}${times}.`);
   if (degraded + failed > 0) print(`Degraded: ${degraded}. Without an answer: ${failed}.`);
   printRescue(tally, images, classes);
+  if (options.once) print('\nTo try it in a browser: npx offramp cloud --page');
 }
 
 function printRescue({ rescue }: Tally, images: DemoImages, classes: readonly string[]): void {

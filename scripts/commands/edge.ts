@@ -7,6 +7,7 @@ import type { CloudTlsSettings } from '../cli/access.ts';
 import type { TracingSettings } from '../cli/tracing.ts';
 import { cloudTlsFilesOf, readTokens } from '../options.ts';
 import { listeningPlace, print, say } from '../output.ts';
+import { findPage } from '../page.ts';
 import { findBundle, version } from '../project.ts';
 import { tracingOf } from './tracing.ts';
 import { type WatchSettings, watchConfigOf } from './watch-delivery.ts';
@@ -36,6 +37,7 @@ export interface EdgeCommandOptions extends CloudTlsSettings, TracingSettings, W
   readonly auditShare: number;
   readonly allowedDisagreement?: number;
   readonly exitShareTolerance: number;
+  readonly page?: boolean;
   readonly tokenFile?: string;
   readonly cloudTokenFile?: string;
   readonly logLevel: string;
@@ -73,6 +75,7 @@ export async function edgeCommand(options: EdgeCommandOptions): Promise<void> {
     allowedDisagreement: options.allowedDisagreement,
     exitShareTolerance: options.exitShareTolerance,
     watch: watchConfigOf(options),
+    page: options.page ? await findPage() : undefined,
     version,
     tracer: tracing?.tracer,
     logger,
@@ -80,6 +83,7 @@ export async function edgeCommand(options: EdgeCommandOptions): Promise<void> {
   if (options.json) print(JSON.stringify({ listening: edge.url }));
   else if (options.watch !== undefined && options.out === undefined) say(greeting(options, edge.url));
   else print(greeting(options, edge.url));
+  if (options.page && !options.json) say(`See it in a browser: ${edge.url}/page/`);
   const signal = await stopped;
   logger.info({ signal }, 'stopping');
   await edge.stop();

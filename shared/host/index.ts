@@ -21,6 +21,14 @@ export {
 } from './openapi.ts';
 export { AllowedOrigins } from './origins.ts';
 export { foreignRequest } from './own-machine.ts';
+export {
+  openPageSite,
+  type PageImages,
+  type PageOptions,
+  type PageSite,
+  type ServedPage,
+  servePage,
+} from './page/index.ts';
 export { readCertificate, readPem } from './pem.ts';
 export { type Rate, RateBucket } from './rate-bucket.ts';
 export { untilSignal } from './signals.ts';

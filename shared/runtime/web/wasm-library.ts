@@ -1,4 +1,3 @@
-import * as ort from 'onnxruntime-web/wasm';
 import type { LibraryOf } from '../library.ts';
 
 /**
@@ -7,6 +6,8 @@ import type { LibraryOf } from '../library.ts';
  */
 export function wasmLibrary(folderUrl: string): LibraryOf {
   return async (_provider, threads) => {
+    // Not before somebody computes, and in a file of its own where a build makes several.
+    const ort = await import('onnxruntime-web/wasm');
     ort.env.logLevel = 'fatal';
     ort.env.wasm.wasmPaths = folderUrl;
     ort.env.wasm.numThreads = threads;

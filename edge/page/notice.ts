@@ -1,0 +1,26 @@
+import { element, setText } from './dom.ts';
+
+/** The one place where the page says that something went wrong; it goes on all the same. */
+export class Notice {
+  readonly #place = element('notice', HTMLElement);
+  readonly #retry = element('notice-retry', HTMLButtonElement);
+
+  constructor() {
+    element('notice-close', HTMLButtonElement).onclick = () => this.hide();
+  }
+
+  /** @param retry offered as a button. */
+  show(words: string, retry?: () => unknown): void {
+    this.#place.hidden = false;
+    setText('notice-words', words);
+    this.#retry.hidden = retry === undefined;
+    this.#retry.onclick = () => {
+      this.hide();
+      retry?.();
+    };
+  }
+
+  hide(): void {
+    this.#place.hidden = true;
+  }
+}
