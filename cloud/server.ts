@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
-import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
+import { type ServerOptions, WebSocketServer } from 'ws';
 import { systemClock } from '../shared/clock.ts';
-import { type ErrorCode, OfframpError } from '../shared/errors.ts';
+import { OfframpError } from '../shared/errors.ts';
 import {
   decodeImage,
   listenError,
@@ -12,12 +12,13 @@ import {
   servePage,
   type TokenEntry,
 } from '../shared/host/index.ts';
-import { maxHeaderBytes, subprotocol } from '../shared/protocol/index.ts';
+import { subprotocol } from '../shared/protocol/index.ts';
 import type { LoadingRunner, WarmRun } from '../shared/runtime/index.ts';
 import type { Tracer } from '../shared/trace/index.ts';
 import type { Scheduler } from './batching/index.ts';
 import { BundleRepository } from './bundle-repository.ts';
-import { type AssetSource, consolePage, consoleRoutes, type DeviceState, Recorder } from './console/index.ts';
+import { ConnectedDevices } from './connected-devices.ts';
+import { type AssetSource, consolePage, consoleRoutes, Recorder } from './console/index.ts';
 import { Engine } from './engine.ts';
 import {
   countingObserver,
@@ -28,7 +29,6 @@ import {
   serverOperations,
 } from './http/index.ts';
 import type { CloudLimits } from './limits.ts';
-import { watchMessages } from './message-watch.ts';
 import { CloudMetrics } from './metrics.ts';
 import { type AccessOptions, Perimeter } from './perimeter.ts';
 import { type Decode, PictureDecoder } from './picture-decoder.ts';
@@ -37,9 +37,7 @@ import { offramp } from './scheduling/index.ts';
 import type { Secret, SecretsUser } from './secrets.ts';
 import type { ServedBundle } from './served-bundle.ts';
 import { ServedModels } from './served-models.ts';
-import { Session, type SessionHost } from './session.ts';
 import type { TlsMaterial } from './tls.ts';
-import { attach, wsTransport } from './ws-transport.ts';
 
 export interface CloudOptions extends AccessOptions {
   readonly host: string;
@@ -78,19 +76,10 @@ const closeTimeoutMs = 2000;
 const maxFragments = 256;
 /** Of the pieces in which a frame arrives from the network, the least that they may have on average. */
 const leastMeanChunkBytes = 256;
-/** A hello is a header, and what stands around it. */
-const maxHelloBytes = maxHeaderBytes + 64;
 /** How often tokens are looked at for having expired. */
 const standingCheckMs = 1000;
 /** What devices without work in flight get, in a drain, to leave by themselves. */
 const lingerMs = 1000;
-
-/** A connection of a device. */
-interface Peer {
-  readonly socket: WebSocket;
-  /** Without the port. */
-  readonly address: string;
-}
 
 /** The cloud server: WebSocket protocol, health and metrics on one port. */
 export class CloudServer implements SecretsUser {
@@ -101,14 +90,12 @@ export class CloudServer implements SecretsUser {
   readonly #models: ServedModels;
   readonly #inference: InferenceApi;
   readonly #recorder = new Recorder(systemClock);
-  readonly #sessions = new Map<Session, Peer>();
+  readonly #devices: ConnectedDevices;
   readonly #wss: WebSocketServer;
   readonly #app: FastifyInstance;
-  readonly #host: Omit<SessionHost, 'authorise' | 'connection'>;
   readonly #perimeter: Perimeter;
   readonly #admin: { readonly admin?: BundleRepository };
   readonly #standingCheck: NodeJS.Timeout;
-  #opened = 0;
   #draining = false;
   #url = '';
 
@@ -118,7 +105,7 @@ export class CloudServer implements SecretsUser {
     const gauges = {
       load: () => this.#engine.load,
       undecodedRows: () => this.#pictures.undecodedRows,
-      connections: () => this.#sessions.size,
+      connections: () => this.#devices.size,
       clientConnections: () => this.#perimeter.clientConnections,
       tlsExpiresAtMs: () => this.#perimeter.tls?.expiresAtMs,
     };
@@ -126,7 +113,7 @@ export class CloudServer implements SecretsUser {
     this.#perimeter = new Perimeter({
       ...options,
       draining: () => this.#draining,
-      connections: () => this.#sessions.size,
+      connections: () => this.#devices.size,
       onRefused: (code) => this.#metrics.onRefused(code),
       onClientRows: (client, rows) => this.#metrics.onClientRows(client, rows),
       onRefusalLine: (line) => logger.warn(line, 'connections refused'),
@@ -141,7 +128,7 @@ export class CloudServer implements SecretsUser {
     for (const served of bundles) this.#engine.introduce(served, options.warmRuns ?? []);
     this.#models = new ServedModels({
       ...{ bundles, runner, limits, engine: this.#engine },
-      onTakenOff: (served) => this.#sendOn(served),
+      onTakenOff: ({ digest }) => this.#devices.sendOn(digest),
     });
     this.#pictures = new PictureDecoder(this.#engine, decodePicture, systemClock, limits, this.#metrics);
     const { maxFrameBytes } = this.#models.bounds;
@@ -160,20 +147,24 @@ export class CloudServer implements SecretsUser {
     this.#wss.on('wsClientError', ({ message }, socket) =>
       this.#perimeter.reject(socket, new OfframpError('REQUEST_INVALID', message)),
     );
-    this.#host = {
-      serverName: `offramp/${options.version}`,
-      shelf: this.#models.shelf,
-      limits: { ...limits, ...this.#models.bounds },
-      clock: systemClock,
-      ...(options.tracer !== undefined && { tracer: options.tracer }),
-      load: () => this.#engine.load,
-      runsOf: (served) => this.#engine.runsOf(served),
-      submit: (work) => this.#pictures.submit(work),
-      onRefused: (code) => this.#metrics.onRefused(code),
-      onReady: (agent, client) => {
-        logger.info({ agent, client, connections: this.#sessions.size }, 'device connected');
+    this.#devices = new ConnectedDevices({
+      limits,
+      onReceived: (bytes) => this.#metrics.onReceived(bytes),
+      host: {
+        serverName: `offramp/${options.version}`,
+        shelf: this.#models.shelf,
+        limits: { ...limits, ...this.#models.bounds },
+        clock: systemClock,
+        ...(options.tracer !== undefined && { tracer: options.tracer }),
+        load: () => this.#engine.load,
+        runsOf: (served) => this.#engine.runsOf(served),
+        submit: (work) => this.#pictures.submit(work),
+        onRefused: (code) => this.#metrics.onRefused(code),
+        onReady: (agent, client) => {
+          logger.info({ agent, client, connections: this.#devices.size }, 'device connected');
+        },
       },
-    };
+    });
     this.#admin = this.#repository();
     this.#inference = new InferenceApi({
       ...{ limits, runner, statistics, policyOf, clock: systemClock, version: options.version },
@@ -187,7 +178,7 @@ export class CloudServer implements SecretsUser {
       ...this.#admin,
     });
     this.#app = this.#routes();
-    this.#standingCheck = setInterval(() => this.#checkStanding(), standingCheckMs);
+    this.#standingCheck = setInterval(() => this.#devices.endRefused(), standingCheckMs);
     this.#standingCheck.unref();
   }
 
@@ -219,7 +210,7 @@ export class CloudServer implements SecretsUser {
   /** Takes other tokens; connections of those that are gone are closed with UNAUTHORIZED. Returns how many. */
   replaceTokens(tokens: readonly TokenEntry[]): number {
     this.#perimeter.replaceTokens(tokens);
-    return this.#checkStanding();
+    return this.#devices.endRefused();
   }
 
   /** Serves new connections with another certificate; those that are open stay. */
@@ -239,20 +230,16 @@ export class CloudServer implements SecretsUser {
   async drain(): Promise<number> {
     this.#draining = true;
     clearInterval(this.#standingCheck);
-    for (const session of this.#sessions.keys()) session.goAway('draining');
+    this.#devices.goAway('draining');
     const deadline = systemClock.now() + this.#options.limits.drainMs;
     const linger = systemClock.now() + Math.min(lingerMs, this.#options.limits.drainMs);
     const unfinished = () =>
       this.#inference.inFlight > 0 ||
-      (this.#sessions.size > 0 &&
-        (systemClock.now() < linger || [...this.#sessions.keys()].some((session) => session.inFlight > 0)));
+      (this.#devices.size > 0 && (systemClock.now() < linger || this.#devices.inFlight > 0));
     while (unfinished() && systemClock.now() < deadline) {
       await new Promise<void>((resolve) => systemClock.schedule(10, resolve));
     }
-    const lost = [...this.#sessions.keys()].reduce(
-      (sum, session) => sum + session.inFlight,
-      this.#inference.inFlight,
-    );
+    const lost = this.#inference.inFlight + this.#devices.inFlight;
     this.#inference.giveUp(new OfframpError('DRAINING', 'This server is stopping and could not wait longer'));
     await this.#app.close();
     return lost;
@@ -261,13 +248,6 @@ export class CloudServer implements SecretsUser {
   get #ready(): boolean {
     const { runner } = this.#options;
     return !this.#draining && runner.parallel > 0 && runner.problem === undefined;
-  }
-
-  /** Its devices look for another server, or hear at their next hello what is missing here. */
-  #sendOn({ digest }: ServedBundle): void {
-    for (const session of this.#sessions.keys()) {
-      if (session.claims(digest)) session.goAway('bundle unloaded');
-    }
   }
 
   #repository(): { readonly admin?: BundleRepository } {
@@ -331,7 +311,7 @@ export class CloudServer implements SecretsUser {
     });
     // An open WebSocket keeps the HTTP server from closing.
     app.addHook('preClose', async () => {
-      for (const { socket } of this.#sessions.values()) socket.close(goingAway, 'server stopped');
+      this.#devices.close(goingAway, 'server stopped');
       this.#wss.close();
     });
     return app;
@@ -346,8 +326,8 @@ export class CloudServer implements SecretsUser {
         draining: () => this.#draining,
         load: () => this.#engine.load,
         undecodedRows: () => this.#pictures.undecodedRows,
-        connections: () => this.#sessions.size,
-        devices: () => this.#devices(),
+        connections: () => this.#devices.size,
+        devices: () => this.#devices.states,
         lanes: () => this.#engine.laneStates(),
         bundles: () => this.#models.shelf.states,
       },
@@ -364,63 +344,14 @@ export class CloudServer implements SecretsUser {
     });
   }
 
-  #devices(): DeviceState[] {
-    const greeted = [...this.#sessions].filter(([{ client }]) => client !== undefined);
-    return greeted.map(([session, { address }]) => {
-      const { agent, bundles, client, credits, inFlight, tally } = session;
-      return { agent, bundles, client: client?.name ?? '', credits, inFlight, tally, address };
-    });
-  }
-
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     // A peer may vanish between its request and our answer.
     socket.on('error', () => {});
     if (!this.#perimeter.admitUpgrade(request, socket)) return;
-    this.#wss.handleUpgrade(request, socket, head, (upgraded) =>
-      this.#open({ socket: upgraded, address: this.#perimeter.addressOf(request) }, socket),
-    );
-  }
-
-  #open(peer: Peer, raw: Duplex): void {
-    const { socket } = peer;
-    const { limits } = this.#options;
-    const connection = `connection ${++this.#opened}`;
-    const host = { ...this.#host, connection, authorise: this.#perimeter.authorise(raw) };
-    const session = new Session(host, wsTransport(socket));
-    this.#sessions.set(session, peer);
-    const events = {
-      onMessage: (message: Uint8Array) => session.onMessage(message),
-      onClose: () => {
-        this.#sessions.delete(session);
-        session.onClose();
-      },
-      onReceived: (bytes: number) => this.#metrics.onReceived(bytes),
-      onFault: (code: ErrorCode) => session.fault(code),
-    };
-    attach(socket, raw, events, limits.heartbeatMs);
-    watchMessages(raw, {
-      ...{ clock: systemClock, messageTimeoutMs: limits.messageTimeoutMs },
-      // What is longer than any message may be is found by ws.
-      maxMessageBytes: () => (session.greeted ? this.#host.limits.maxFrameBytes : maxHelloBytes),
-      maxFrameBytes: this.#host.limits.maxFrameBytes,
-      onTrouble: (error) => {
-        // The rest of the message stays with the peer.
-        socket.pause();
-        session.end(error);
-      },
+    this.#wss.handleUpgrade(request, socket, head, (upgraded) => {
+      const address = this.#perimeter.addressOf(request);
+      this.#devices.open({ socket: upgraded, address, authorise: this.#perimeter.authorise(socket) }, socket);
     });
-  }
-
-  /** Ends the connections whose token was taken away or has expired; returns how many. */
-  #checkStanding(): number {
-    let ended = 0;
-    for (const session of this.#sessions.keys()) {
-      const refusal = session.client?.refusal();
-      if (refusal === undefined) continue;
-      session.end(refusal);
-      ended++;
-    }
-    return ended;
   }
 
   #schemed(url: string): string {

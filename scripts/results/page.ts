@@ -136,7 +136,7 @@ function liveSection(document: LiveDocument): Section {
 function bestWords({ results }: LiveDocument): string {
   const grid = gridOf(results);
   const words = grid.links.map((link) => `${link}: ${bestFixed(grid, link, ours)?.policy ?? 'none'}`);
-  return `The best that never changes, among those measured and about as right (half a point): ${words.join('; ')}.`;
+  return `The best that never changes, among those measured and, as far as so many images tell, about as right: ${words.join('; ')}.`;
 }
 
 function againstSection(document: LiveDocument): Section {

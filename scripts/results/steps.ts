@@ -11,7 +11,7 @@ const commands: Readonly<Record<StepName, readonly string[]>> = {
   table: ['evaluate', '--table', '--json'],
   links: ['simulate', '--scenario', 'six-links'],
   linksLive: [
-    ...['bench', 'e2e', '--scenario', 'six-links', '--seconds', '100', '--jobs', '2'],
+    ...['bench', 'e2e', '--scenario', 'six-links', '--seconds', '75', '--jobs', '2'],
     ...['--only', '*/ours', '--only', '*/edge only, whole', '--only', '*/cloud only, picture'],
     ...['--only', '*/BranchyNet/DDNN', '--only', '*/edge only, exits'],
   ],
