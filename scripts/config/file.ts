@@ -7,6 +7,8 @@ import { isSwitch } from './variables.ts';
 
 const maxBytes = 1024 * 1024;
 const shownCharacters = 80;
+/** Of all keys together in one message. */
+const listedCharacters = 450;
 
 /** What a configuration file may say. */
 export interface ConfigShape {
@@ -163,8 +165,19 @@ function mismatch(where: string, value: unknown, expected: string): OfframpError
 
 function unknownKey(file: string, key: string, keys: readonly string[]): OfframpError {
   const near = nearest(key, keys);
-  const mend = near === undefined ? `expected one of ${keys.join(', ')}` : `did you mean "${near}"?`;
+  const mend = near === undefined ? `expected one of ${listed(keys)}` : `did you mean "${near}"?`;
   return problem(file, `got the unknown key ${describe(key)}, ${mend}`);
+}
+
+/** As many as a message can hold; the rest where they all are. */
+function listed(keys: readonly string[]): string {
+  let length = 0;
+  const shown = keys.filter((key) => {
+    length += key.length + ', '.length;
+    return length <= listedCharacters;
+  });
+  const left = keys.length - shown.length;
+  return left === 0 ? shown.join(', ') : `${shown.join(', ')} and ${left} more that --print-config shows`;
 }
 
 function problem(where: string, what: string, cause?: unknown): OfframpError {

@@ -24,7 +24,7 @@ interface Section {
 
 const ours = 'ours';
 const picture = 'cloud only, picture';
-const closeNote = 'p50 within 5 %, p95 within 10 %, every route within 2 points';
+const closeNote = 'mean and p50 within 5 %, p95 within 10 %, every route within 2 points';
 
 /** Writes the page from what was measured. Pure: the same documents give the same text. */
 export function resultsPage({ table, links, linksLive, againstLive }: Documents): ResultsPage {

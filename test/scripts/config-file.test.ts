@@ -123,7 +123,7 @@ File('gives values that its flags could have, or refuses, whatever JSON it gets'
       } catch (thrown) {
         if (!(thrown instanceof OfframpError)) throw thrown;
         assert.is(thrown.code, 'CONFIG_INVALID');
-        assert.ok(thrown.message.length < 800, thrown.message);
+        assert.ok(thrown.message.length < 600, thrown.message);
       }
     }),
   );
