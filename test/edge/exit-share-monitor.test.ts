@@ -59,6 +59,15 @@ Monitor(
   },
 );
 
+Monitor('takes an image for sure just below the calibrated threshold, and not at it', () => {
+  const { threshold = 0 } = bundle.exit(0);
+  const { exitShare } = setting(1);
+  exitShare.observe(0.999 * threshold);
+  assert.is(exitShare.figures.recent, 1);
+  exitShare.observe(threshold);
+  assert.is(exitShare.figures.recent, 0.5);
+});
+
 Monitor('does not count the run that warms the device up', async () => {
   const { agent, exitShare } = setting(0);
   await agent.warmUp();
