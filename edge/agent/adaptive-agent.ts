@@ -45,8 +45,7 @@ export class AdaptiveAgent {
     const imageBytes = this.#imageBytes(source);
     const answer = await this.#agentOf(plan).classify(source, options);
     pilot.learn(answer, plan, imageBytes);
-    // When the answer has gone out: on a small device planning takes longer than a segment.
-    if (pilot.isDue(clock.now())) clock.schedule(0, () => this.#review());
+    pilot.reviewSoon(clock);
     return { ...answer, plan: { key: plan.key, predictedMs: this.#predictedMs(choice, answer) } };
   }
 
@@ -55,14 +54,6 @@ export class AdaptiveAgent {
     const { bundle, cloud } = this.#options;
     if (cloud?.connected !== true) return undefined;
     return sentFile(source, cloud.maxImageBytes)?.file.length ?? pixelBytes(bundle);
-  }
-
-  #review(): void {
-    const { pilot, clock } = this.#options;
-    const beganMs = clock.now();
-    if (!pilot.isDue(beganMs)) return;
-    pilot.review(beganMs);
-    pilot.onReviewed(clock.now() - beganMs);
   }
 
   #agentOf({ key, cut, thresholds, channels }: Plan): Agent {
@@ -82,6 +73,6 @@ export class AdaptiveAgent {
 
   #predictedMs({ prediction }: Choice, { exit: name }: Answer): number | undefined {
     const index = this.#options.bundle.manifest.exits.findIndex((exit) => exit.name === name);
-    return prediction.exits.find(({ exit }) => exit === index)?.latency.meanMs;
+    return prediction.exits.find(({ exit }) => exit === index)?.meanMs;
   }
 }

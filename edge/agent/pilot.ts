@@ -1,3 +1,4 @@
+import type { Clock } from '../../shared/clock.ts';
 import {
   type Choice,
   choosePlan,
@@ -29,6 +30,8 @@ export interface PilotOptions extends MeasuredCostsOptions {
 
 /** How often costs are looked at; looking is a few microseconds, planning anew about a millisecond on a quick machine. */
 const lookEveryMs = 250;
+/** By then an answer has left the process and its reader has had the processor: planning competes with both. */
+const reviewAfterMs = 25;
 /** A choice of so long ago is not followed without a look. */
 const staleMs = 2000;
 /** Share of the time that planning may take, where the device is so slow that it would take more. */
@@ -55,6 +58,7 @@ export class Pilot {
   readonly #arrivals = new ArrivalRate();
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   #lookEveryMs = lookEveryMs;
+  #isReviewComing = false;
   #hadServer: boolean | undefined;
   #costs: PlanCosts | undefined;
   #choice: Choice | undefined;
@@ -105,19 +109,30 @@ export class Pilot {
     return this.#trial(nowMs) ?? this.#choice;
   }
 
-  /** Whether it is time for {@link review}. */
-  isDue(nowMs: number): boolean {
-    return nowMs - this.#lookedAtMs >= this.#lookEveryMs;
+  /** To be called when an image has its answer: chooses anew a little later if it is time to, so that no image waits for that. */
+  reviewSoon(clock: Clock): void {
+    if (this.#isReviewComing || !this.#isDue(clock.now())) return;
+    this.#isReviewComing = true;
+    clock.schedule(reviewAfterMs, () => {
+      this.#isReviewComing = false;
+      const beganMs = clock.now();
+      this.review(beganMs);
+      this.onReviewed(clock.now() - beganMs);
+    });
   }
 
-  /** Chooses anew if it is time to: between images, so that none waits for that. */
+  /** Chooses anew if it is time to. */
   review(nowMs: number): void {
-    if (this.isDue(nowMs)) this.#look(nowMs);
+    if (this.#isDue(nowMs)) this.#look(nowMs);
   }
 
   /** How long a {@link review} took, which does not know it itself: a slow device looks less often. */
   onReviewed(tookMs: number): void {
     this.#lookEveryMs = Math.max(lookEveryMs, tookMs / planningShare);
+  }
+
+  #isDue(nowMs: number): boolean {
+    return nowMs - this.#lookedAtMs >= this.#lookEveryMs;
   }
 
   /**

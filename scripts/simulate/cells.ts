@@ -122,8 +122,8 @@ function piloted(
   };
   const segmentMs = segmentMediansMs(costs, scenario.deviceSlowdown ?? 1);
   const { cloud } = costs;
-  return ({ server }) => {
-    const options = { planner, objective, segmentMs, told: () => runsOf(bundle, cloud) };
+  return ({ server, time: clock }) => {
+    const options = { clock, planner, objective, segmentMs, told: () => runsOf(bundle, cloud) };
     return pilotSteering(bundle, { ...options, link: (nowMs) => server.view(nowMs) }, images.pictureBytes);
   };
 }

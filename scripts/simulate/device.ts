@@ -370,7 +370,7 @@ export class SimulatedDevice {
     const { route, exit, label, degraded, reason } = end;
     const latencyMs = time.now() + exitMs - arrivedAtMs;
     steering.learn?.({
-      ...{ ...journey, ...end, atMs: time.now() + exitMs },
+      ...{ ...journey, ...end },
       queueMs: (told?.queueMicros ?? 0) / 1000,
       cloudRunMs: (told?.runMicros ?? 0) / 1000,
     });

@@ -1,5 +1,6 @@
 import { type Answer, Pilot, type PilotOptions } from '../../edge/agent/index.ts';
 import type { Bundle } from '../../shared/bundle/index.ts';
+import type { Clock } from '../../shared/clock.ts';
 import { OfframpError } from '../../shared/errors.ts';
 import type { Objective, Plan, PlanCosts, Planner } from '../../shared/plan/index.ts';
 
@@ -24,8 +25,6 @@ export interface ImageCosts {
   /** Last exit asked on the device, -1 for none. */
   readonly ownExit: number;
   readonly degraded: boolean;
-  /** When its answer was there. */
-  readonly atMs: number;
 }
 
 /** Chooses the plan of each image. */
@@ -44,7 +43,7 @@ export function fixedSteering(plan: FollowedPlan): Steering {
 /** The agent's own pilot. */
 export function pilotSteering(
   bundle: Bundle,
-  options: Omit<PilotOptions, 'bundle'>,
+  { clock, ...options }: Omit<PilotOptions, 'bundle'> & { readonly clock: Clock },
   pictureBytes: (image: number) => number,
 ): Steering & { readonly pilot: Pilot } {
   const pilot = new Pilot({ bundle, ...options });
@@ -72,7 +71,7 @@ export function pilotSteering(
         ...(device !== undefined && { device }),
       };
       pilot.learn(answer, plan, pictureBytes(image));
-      pilot.review(costs.atMs);
+      pilot.reviewSoon(clock);
     },
   };
 }

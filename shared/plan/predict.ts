@@ -3,16 +3,15 @@ import { deviceWait, type Service } from './device-queue.ts';
 import {
   cappedMeanAfter,
   constant,
-  type Distribution,
   figuresOf,
   fromTiming,
   type LatencyFigures,
   meanOf,
   shareWithin,
   shareWithinAfter,
-  sum,
   type Timing,
 } from './distribution.ts';
+import { Duration } from './duration.ts';
 import type { Plan, PlannedManifest } from './plan.ts';
 import type { Replay } from './replay.ts';
 import { batchMs, cloudWay, deviceLegs, type Leg, type StageMeans, type Way } from './ways.ts';
@@ -24,6 +23,8 @@ export interface ExitPrediction {
   /** Of all images. */
   readonly share: number;
   readonly latency: LatencyFigures;
+  /** The mean of that, which is cheaper to ask for. */
+  readonly meanMs: number;
   readonly stagesMs: StageMeans;
 }
 
@@ -85,7 +86,7 @@ export class Predictor {
     const parts = this.#parts(plan, replayed, way);
     const total = (of: (part: Part) => number) => parts.reduce((sum, part) => sum + part.share * of(part), 0);
     const stage = (name: keyof StageMeans) => total(({ leg }) => leg.stagesMs[name]);
-    const waitMs = meanOf(wait);
+    const { meanMs: waitMs } = wait;
     const [prepare, device, encode] = [stage('prepare'), stage('device'), stage('encode')];
     const stagesMs = {
       ...{ prepare, device: device + waitMs, encode },
@@ -94,13 +95,13 @@ export class Predictor {
     const sent = total(({ where }) => (where === 'cloud' ? 1 : 0));
     const late = parts.map(({ leg }) => 1 - this.#shareInTime(leg, wait));
     const lateShare = parts.reduce((sum, { share }, at) => sum + share * (late[at] ?? 0), 0);
-    const own = plan.cut === 0 ? lateShare * (this.#device[0]?.meanMs ?? 0) : 0;
+    const own = plan.cut === 0 ? lateShare * (this.#device[0]?.duration.meanMs ?? 0) : 0;
     return new PlanPrediction(parts, wait, {
       plan,
-      meanMs: total(({ leg }) => leg.meanMs) + waitMs,
+      meanMs: total(({ leg }) => leg.duration.meanMs) + waitMs,
       stagesMs,
       lateShare,
-      answeredMeanMs: total(({ leg }) => cappedMeanAfter(wait, leg.distribution, this.#deadlineMs)),
+      answeredMeanMs: total(({ leg }) => this.#answeredMeanMs(leg, wait)),
       ...this.#accuracies(plan, replayed, parts, late),
       deviceShare: 1 - sent,
       bytes: sent * (way?.bytes ?? 0),
@@ -122,9 +123,9 @@ export class Predictor {
   }
 
   /** How long an image waits for the device under a plan, by what it computes for all of them. */
-  #deviceWait({ cut }: Plan, { images, counts }: Replay): Distribution {
+  #deviceWait({ cut }: Plan, { images, counts }: Replay): Duration {
     const { arriving, parallel = 1 } = this.#costs.device;
-    if (arriving === undefined || cut === 0) return constant(0);
+    if (arriving === undefined || cut === 0) return noWait;
     this.#services ??= this.#costs.device.exitMs.map(serviceOf);
     let [meanMs, meanSquareMs] = [0, 0];
     counts.forEach((count, exit) => {
@@ -132,7 +133,7 @@ export class Predictor {
       meanMs += (count / images) * (service?.meanMs ?? 0);
       meanSquareMs += (count / images) * (service?.meanSquareMs ?? 0);
     });
-    return deviceWait(arriving, { meanMs, meanSquareMs }, parallel);
+    return Duration.of(deviceWait(arriving, { meanMs, meanSquareMs }, parallel));
   }
 
   #accuracies(plan: Plan, { doubtSent }: Replay, parts: readonly Part[], late: readonly number[]) {
@@ -180,16 +181,30 @@ export class Predictor {
     return way;
   }
 
-  #shareInTime(leg: Leg, wait: Distribution): number {
-    if (this.#deadlineMs === Number.POSITIVE_INFINITY) return 1;
-    if (wait.ms.length > 1) return shareWithinAfter(wait, leg.distribution, this.#deadlineMs);
+  #shareInTime(leg: Leg, wait: Duration): number {
+    if (this.#isAlwaysInTime(leg, wait)) return 1;
+    if (wait.mostMs > 0) {
+      return shareWithinAfter(wait.distribution, leg.duration.distribution, this.#deadlineMs);
+    }
     const known = this.#inTime.get(leg);
     if (known !== undefined) return known;
-    const share = shareWithin(leg.distribution, this.#deadlineMs);
+    const share = shareWithin(leg.duration.distribution, this.#deadlineMs);
     this.#inTime.set(leg, share);
     return share;
   }
+
+  #answeredMeanMs(leg: Leg, wait: Duration): number {
+    if (this.#isAlwaysInTime(leg, wait)) return wait.meanMs + leg.duration.meanMs;
+    return cappedMeanAfter(wait.distribution, leg.duration.distribution, this.#deadlineMs);
+  }
+
+  /** Most are, and then nothing has to be known of them but their means. */
+  #isAlwaysInTime({ duration }: Leg, wait: Duration): boolean {
+    return wait.mostMs + duration.mostMs <= this.#deadlineMs;
+  }
 }
+
+const noWait = Duration.of(constant(0));
 
 /** A prediction whose percentiles are worked out when somebody asks: of dozens of plans one is followed. */
 class PlanPrediction implements Prediction {
@@ -205,11 +220,11 @@ class PlanPrediction implements Prediction {
   readonly deviceMs: number;
   readonly cloudMs: number;
   readonly #parts: readonly Part[];
-  readonly #wait: Distribution;
+  readonly #wait: Duration;
   #latency: LatencyFigures | undefined;
   #exits: readonly ExitPrediction[] | undefined;
 
-  constructor(parts: readonly Part[], wait: Distribution, figures: Omit<Prediction, 'latency' | 'exits'>) {
+  constructor(parts: readonly Part[], wait: Duration, figures: Omit<Prediction, 'latency' | 'exits'>) {
     this.#parts = parts;
     this.#wait = wait;
     this.plan = figures.plan;
@@ -227,19 +242,44 @@ class PlanPrediction implements Prediction {
 
   get latency(): LatencyFigures {
     this.#latency ??= figuresOf(
-      this.#parts.map(({ share, leg }) => ({ share, distribution: sum(leg.distribution, this.#wait) })),
+      this.#parts.map(({ share, leg }) => ({
+        share,
+        distribution: leg.duration.plus(this.#wait).distribution,
+      })),
     );
     return this.#latency;
   }
 
   get exits(): readonly ExitPrediction[] {
-    const waitMs = meanOf(this.#wait);
-    this.#exits ??= this.#parts.map(({ exit, where, share, leg: { distribution, stagesMs } }) => ({
-      ...{ exit, where, share },
-      latency: figuresOf([{ share: 1, distribution: sum(distribution, this.#wait) }]),
-      stagesMs: { ...stagesMs, device: stagesMs.device + waitMs },
-    }));
+    this.#exits ??= this.#parts.map((part) => new PartPrediction(part, this.#wait));
     return this.#exits;
+  }
+}
+
+/** As of a plan, percentiles only when somebody asks: every answer asks for the mean. */
+class PartPrediction implements ExitPrediction {
+  readonly exit: number;
+  readonly where: 'device' | 'cloud';
+  readonly share: number;
+  readonly stagesMs: StageMeans;
+  readonly #duration: Duration;
+  #latency: LatencyFigures | undefined;
+
+  constructor({ exit, where, share, leg: { duration, stagesMs } }: Part, wait: Duration) {
+    this.exit = exit;
+    this.where = where;
+    this.share = share;
+    this.stagesMs = { ...stagesMs, device: stagesMs.device + wait.meanMs };
+    this.#duration = duration.plus(wait);
+  }
+
+  get meanMs(): number {
+    return this.#duration.meanMs;
+  }
+
+  get latency(): LatencyFigures {
+    this.#latency ??= figuresOf([{ share: 1, distribution: this.#duration.distribution }]);
+    return this.#latency;
   }
 }
 

@@ -1,14 +1,7 @@
 import { OfframpError } from '../errors.ts';
 import type { CloudCosts, CloudLine, PlanCosts, Sizes } from './costs.ts';
-import {
-  constant,
-  type Distribution,
-  fromTiming,
-  meanOf,
-  mixture,
-  sum,
-  type Timing,
-} from './distribution.ts';
+import { constant, fromTiming, type Timing } from './distribution.ts';
+import { Duration } from './duration.ts';
 import type { PlannedManifest } from './plan.ts';
 
 /** Mean milliseconds of the stages of an answer, as answers themselves give them; they add up. */
@@ -23,8 +16,7 @@ export interface StageMeans {
 
 /** How an image comes to an answer at one exit. */
 export interface Leg {
-  readonly distribution: Distribution;
-  readonly meanMs: number;
+  readonly duration: Duration;
   readonly stagesMs: StageMeans;
 }
 
@@ -38,14 +30,16 @@ export interface Way {
 
 const defaultFrameBytes = 32;
 const normalP95 = 1.645;
+const none = Duration.of(constant(0));
 const noStages: StageMeans = { prepare: 0, device: 0, encode: 0, network: 0, cloudQueue: 0, cloudRun: 0 };
 
 /** Answers of the device by itself, [exits that it can reach]. */
 export function deviceLegs({ device: { exitMs, prepareMs } }: PlanCosts): Leg[] {
   const prepare = timed(prepareMs);
   return exitMs.map((timing) => {
-    const device = fromTiming(timing);
-    return leg(sum(prepare, device), { ...noStages, prepare: meanOf(prepare), device: meanOf(device) });
+    const device = timed(timing);
+    const stagesMs = { ...noStages, prepare: prepare.meanMs, device: device.meanMs };
+    return { duration: prepare.plus(device), stagesMs };
   });
 }
 
@@ -59,25 +53,26 @@ export function cloudWay(
 ): Way {
   const sizes = sizesOf(manifest, costs, cut, channels);
   const frameBytes = costs.frameBytes ?? defaultFrameBytes;
-  const prepare = cut === 0 ? constant(0) : timed(costs.device.prepareMs);
+  const prepare = cut === 0 ? none : timed(costs.device.prepareMs);
   const device = timed(costs.device.exitMs[cut - 1]);
   const encode = timed(encodeTiming(manifest, costs, cut, channels));
   const network = networkOf(cloud, sizes, frameBytes);
-  const queue = fromTiming(cloud.queueMs);
-  const decode = cut === 0 ? timed(cloud.decodeMs) : constant(0);
-  const own = sum(sum(prepare, device), sum(encode, decode));
-  const before = sum(own, sum(network, queue));
+  const queue = timed(cloud.queueMs);
+  const decode = cut === 0 ? timed(cloud.decodeMs) : none;
+  const own = prepare.plus(device).plus(encode.plus(decode));
+  const before = own.plus(network.plus(queue));
   const stages = {
-    prepare: meanOf(prepare),
-    device: meanOf(device),
-    encode: meanOf(encode),
-    network: meanOf(network),
-    cloudQueue: meanOf(queue),
+    prepare: prepare.meanMs,
+    device: device.meanMs,
+    encode: encode.meanMs,
+    network: network.meanMs,
+    cloudQueue: queue.meanMs,
   };
   const legs = manifest.exits.map((_, exit) => {
     if (exit < cut) return undefined;
     const run = runOf(manifest, cloud, cut, exit);
-    return leg(sum(before, run), { ...stages, cloudRun: meanOf(run) + meanOf(decode) });
+    const stagesMs = { ...stages, cloudRun: run.meanMs + decode.meanMs };
+    return { duration: before.plus(run), stagesMs };
   });
   return { bytes: sizes.meanBytes + frameBytes, legs };
 }
@@ -120,20 +115,21 @@ export function lineAt(
   return { cut, exit, perRowMs: nearest.perRowMs * times, fixedMs: nearest.fixedMs * times };
 }
 
-function runOf(manifest: PlannedManifest, cloud: CloudCosts, cut: number, exit: number): Distribution {
+function runOf(manifest: PlannedManifest, cloud: CloudCosts, cut: number, exit: number): Duration {
   const medianMs = batchMs(manifest, cloud, cut, exit, Math.max(1, cloud.batchRows));
-  return fromTiming({ medianMs, p95Ms: medianMs * (cloud.p95Factor ?? 1) });
+  return timed({ medianMs, p95Ms: medianMs * (cloud.p95Factor ?? 1) });
 }
 
 /** Round trips of messages whose sizes vary, by three sizes that have the mean and the variance of a normal distribution. */
-function networkOf({ link }: CloudCosts, { meanBytes, p95Bytes }: Sizes, frameBytes: number): Distribution {
+function networkOf({ link }: CloudCosts, { meanBytes, p95Bytes }: Sizes, frameBytes: number): Duration {
   const middle = meanBytes + frameBytes;
   const apart = (Math.sqrt(3) * Math.max(0, (p95Bytes ?? meanBytes) - meanBytes)) / normalP95;
-  if (apart < 1) return link.predictMs(middle);
-  return mixture([
-    { share: 1 / 6, distribution: link.predictMs(Math.max(frameBytes, middle - apart)) },
-    { share: 2 / 3, distribution: link.predictMs(middle) },
-    { share: 1 / 6, distribution: link.predictMs(middle + apart) },
+  const message = (bytes: number) => Duration.of(link.predictMs(bytes));
+  if (apart < 1) return message(middle);
+  return Duration.either([
+    { share: 1 / 6, duration: message(Math.max(frameBytes, middle - apart)) },
+    { share: 2 / 3, duration: message(middle) },
+    { share: 1 / 6, duration: message(middle + apart) },
   ]);
 }
 
@@ -169,10 +165,6 @@ function encodeTiming(
   return { medianMs: medianMs * share, p95Ms: p95Ms * share };
 }
 
-function timed(timing: Timing | undefined): Distribution {
-  return timing === undefined ? constant(0) : fromTiming(timing);
-}
-
-function leg(distribution: Distribution, stagesMs: StageMeans): Leg {
-  return { distribution, meanMs: meanOf(distribution), stagesMs };
+function timed(timing: Timing | undefined): Duration {
+  return timing === undefined ? none : Duration.of(fromTiming(timing));
 }

@@ -5,6 +5,7 @@ import { AdaptiveAgent, type Answer, type CloudLink, type Offload, Pilot } from 
 import { systemClock } from '../../shared/clock.ts';
 import { type Aim, LinkEstimate, type LinkView, Planner } from '../../shared/plan/index.ts';
 import { drawnImage, openRealBundle, segmentGraphs, startPool } from '../runtime/real-bundle.ts';
+import { VirtualClock } from '../support/virtual-clock.ts';
 
 const bundle = await openRealBundle();
 const planner = new Planner({ manifest: bundle.manifest, records: await bundle.records('calibration') });
@@ -148,6 +149,24 @@ Plans('a device on which planning is slow looks less often', () => {
   const before = made.pilot.choice;
   made.pilot.review(2100);
   assert.ok(made.pilot.choice !== before, 'two percent of 2000 ms is 40 ms');
+});
+
+Plans('planning waits until the answer has left, and happens once for answers that come together', () => {
+  const made = pilotFor('latency', 0.1, link(300, 1e5));
+  const clock = new VirtualClock();
+  made.pilot.plan(clock.now());
+  const first = made.pilot.choice;
+  clock.advance(300);
+  made.set(link(0.01, 1e10));
+  made.pilot.reviewSoon(clock);
+  made.pilot.reviewSoon(clock);
+  assert.is(clock.pending, 1);
+  clock.advance(20);
+  assert.is(made.pilot.choice, first, 'not while the answer is on its way');
+  clock.advance(10);
+  assert.ok(made.pilot.choice !== first);
+  made.pilot.reviewSoon(clock);
+  assert.is(clock.pending, 0, 'not due again so soon');
 });
 
 Plans('now and then an image tries a plan that sends more and seems hardly worse', () => {

@@ -109,7 +109,7 @@ async function simulated(course: Course): Promise<Decision[]> {
     cut === undefined
       ? pilotSteering(
           bundle,
-          { ...pilotOptions(budgetMs), link: (nowMs) => server.view(nowMs) },
+          { ...pilotOptions(budgetMs), clock: time, link: (nowMs) => server.view(nowMs) },
           images.pictureBytes,
         )
       : fixedSteering(planOf(bundle, { name: 'fixed', cut }));
