@@ -10,8 +10,10 @@ export const packetHeaderBytes = 52;
 
 /** Linux's least retransmission timeout on top of the round trip. */
 const leastTimeoutMs = 200;
-/** So many packets behind a lost one tell the sender of it (duplicate acknowledgements, RFC 5681 section 3.2). */
+/** So many packets behind a lost one tell the sender of it at once (RFC 5681 section 3.2); fewer might just have overtaken it. */
 const tellingPackets = 3;
+/** Of the round trip: how long the sender waits for one that may only be late (RACK's reordering window, RFC 8985 section 6.2). */
+const reorderingShare = 0.25;
 const mostDoublings = 6;
 /** Delays so far apart have little to do with each other any more. */
 const jitterMemoryMs = 50;
@@ -23,10 +25,12 @@ const jitterMemoryMs = 50;
  * - A message is as many packets as it takes at 1448 bytes each, with 52 bytes of headers on every one.
  * - The delay is normal around `delayMs`, never below 0. It drifts: moments much less than 50 ms apart have nearly the same
  *   delay, so that a message sent in pieces takes as long as one sent whole. Nothing overtakes.
- * - A lost packet comes again after a round trip (taken as twice `delayMs`) when three packets of its message follow it, else
- *   after a retransmission timeout, a round trip and 200 ms, which doubles each time it is lost again. Everything behind it
- *   waits. What it takes to send again is not counted, losses do not come in bursts, and there is no slow start: TCP's
- *   window never is the limit.
+ *   The last byte is there when the slower of its first and its last packet is.
+ * - A lost packet comes again as Linux has it by RACK and TLP (RFC 8985): after a round trip (taken as twice `delayMs`) when three
+ *   packets of its message follow it, and a quarter more when one or two do. The last of several comes after two round trips, when a
+ *   probe is sent for it, and the only one after a retransmission timeout, a round trip and 200 ms. No probe comes later than that
+ *   timeout, which comes next and doubles when what is sent again is lost as well. Everything behind waits. What it takes to send
+ *   again is not counted, losses do not come in bursts, and there is no slow start: TCP's window never is the limit.
  * - An outage holds at the bottleneck. What had left it arrives.
  */
 export class OneWay {
@@ -79,8 +83,8 @@ export class OneWay {
       this.#packetsToLoss >= packets
         ? this.#passed(packets, leftMs)
         : this.#recovered(packets, beganMs, leftMs);
-    const arrivesMs = completeMs + this.#delayMs(leftMs);
-    if (arrivesMs > this.#arrivedMs) this.#arrivedMs = arrivesMs;
+    if (packets > 1) this.#arrive(beganMs + (leftMs - beganMs) / packets, 0);
+    this.#arrive(leftMs, completeMs - leftMs);
     return this.#arrivedMs;
   }
 
@@ -101,6 +105,12 @@ export class OneWay {
     return this.#backlog.downToMs(this.#direction.queueBytes);
   }
 
+  /** Notes that a packet comes, which left the bottleneck at `leftMs` and was held up by a loss for so long. */
+  #arrive(leftMs: number, heldMs: number): void {
+    const arrivesMs = leftMs + heldMs + this.#delayMs(leftMs);
+    if (arrivesMs > this.#arrivedMs) this.#arrivedMs = arrivesMs;
+  }
+
   /** Notes packets that were not lost. */
   #passed(packets: number, leftMs: number): number {
     this.#packetsToLoss -= packets;
@@ -113,19 +123,20 @@ export class OneWay {
     let lost = this.#packetsToLoss;
     while (lost < packets) {
       const lostMs = beganMs + ((leftMs - beganMs) * (lost + 1)) / packets;
-      completeMs = Math.max(completeMs, lostMs + this.#recoveryMs(packets - 1 - lost));
+      completeMs = Math.max(completeMs, lostMs + this.#recoveryMs(packets - 1 - lost, packets));
       lost += 1 + this.#drawPacketsToLoss();
     }
     this.#packetsToLoss = lost - packets;
     return completeMs;
   }
 
-  #recoveryMs(packetsBehind: number): number {
+  #recoveryMs(packetsBehind: number, packets: number): number {
     const { delayMs, lossShare } = this.#direction;
     const timeoutMs = 2 * delayMs + leastTimeoutMs;
-    let recoveryMs = packetsBehind >= tellingPackets ? 2 * delayMs : timeoutMs;
-    for (let doublings = 1; doublings <= mostDoublings && this.#random() < lossShare; doublings++) {
-      recoveryMs += timeoutMs * 2 ** doublings;
+    const isTimeout = packets === 1;
+    let recoveryMs = isTimeout ? timeoutMs : Math.min(timeoutMs, noticedMs(packetsBehind, 2 * delayMs));
+    for (let again = 0; again < mostDoublings && this.#random() < lossShare; again++) {
+      recoveryMs += timeoutMs * 2 ** (isTimeout ? again + 1 : again);
     }
     return recoveryMs;
   }
@@ -154,4 +165,10 @@ export class OneWay {
   #normal(): number {
     return Math.sqrt(-2 * Math.log(1 - this.#random())) * Math.cos(2 * Math.PI * this.#random());
   }
+}
+
+/** How long after a packet of several what is sent in its place follows, where that is not lost. */
+function noticedMs(packetsBehind: number, roundTripMs: number): number {
+  if (packetsBehind >= tellingPackets) return roundTripMs;
+  return packetsBehind > 0 ? (1 + reorderingShare) * roundTripMs : 2 * roundTripMs;
 }

@@ -22,6 +22,7 @@ import { type ChosenCells, chooseCells, type LiveCell } from './choose-cells.ts'
 import { type Comparison, compareRuns } from './compare.ts';
 import type { EmulatorName } from './emulator-names.ts';
 import { emulators } from './emulators.ts';
+import { inTurns } from './in-turns.ts';
 import { type LiveResult, type LiveSetup, runLiveCell } from './live-cell.ts';
 import { type LiveImages, liveImages } from './live-images.ts';
 import { directCells, measureHere } from './measure-here.ts';
@@ -88,7 +89,7 @@ export async function benchE2e(options: E2eBenchOptions): Promise<E2eBench> {
     linkSpecs: linkSpecs(scenario, place),
     onSent: () => onProgress('images', ++sent, total),
   };
-  const here = options.comparing === 'nothing' ? undefined : await measureHere(setup);
+  const here = options.comparing === 'nothing' ? undefined : await measureHere(setup, jobs);
   const run = async ({ cell, policy }: LiveCell) => (await runLiveCell(setup, cell, policy)).result;
   const results = await inTurns(chosen.cells, jobs, run);
   return {
@@ -180,29 +181,6 @@ function lengthOf(values: Iterable<unknown>): number {
   let length = 0;
   for (const _ of values) length++;
   return length;
-}
-
-/** Works on so many items at a time; their results in the items' order. After a failure nothing new is begun. */
-async function inTurns<Item, Result>(
-  items: readonly Item[],
-  atOnce: number,
-  work: (item: Item) => Promise<Result>,
-): Promise<Result[]> {
-  const results: Result[] = [];
-  const waiting = [...items.entries()];
-  const lane = async () => {
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-      const [index, item] = next;
-      try {
-        results[index] = await work(item);
-      } catch (thrown) {
-        waiting.length = 0;
-        throw thrown;
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: atOnce }, lane));
-  return results;
 }
 
 /** After all live cells: a simulation computes, and would take from them. */

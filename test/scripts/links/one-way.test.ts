@@ -264,16 +264,63 @@ Chance('lose the share that was asked for, and a lone packet costs a timeout', (
   near(Math.min(...twice), 20 + 240 + 480);
 });
 
+/** A message of so many packets of which one is lost, and nothing else; the round trip is 40 ms. */
+function arrivalWithout(lostPacket: number, packets: number): number {
+  // Which packet is lost first is drawn by the inverse of a geometric distribution: its middle is well inside.
+  const draws = [1 - 0.99 ** (lostPacket + 0.5), 0.999_999, 0.999_999];
+  const lossy = direction(unlimited, { delayMs: 20, lossShare: 0.01 });
+  const way = new OneWay(lossy, [], () => draws.shift() ?? 0.9999);
+  return way.send(packets * 1448, 0);
+}
+
 Chance('cost a long message a round trip for what three packets follow', () => {
-  // The first packet is lost, no other, and no packet that is sent again.
-  const draws = [0, 0.999_999, 0.999_999];
-  const way = new OneWay(
-    direction(unlimited, { delayMs: 20, lossShare: 0.01 }),
-    [],
-    () => draws.shift() ?? 0.9999,
-  );
-  near(way.send(10 * 1448, 0), 20 + 40);
+  near(arrivalWithout(0, 10), 20 + 40);
+  near(arrivalWithout(6, 10), 20 + 40);
 });
+
+Chance('cost a quarter of a round trip more for what one or two packets follow', () => {
+  near(arrivalWithout(7, 10), 20 + 50);
+  near(arrivalWithout(0, 2), 20 + 50);
+});
+
+Chance('cost two round trips for the last of several packets', () => {
+  near(arrivalWithout(9, 10), 20 + 80);
+  near(arrivalWithout(1, 2), 20 + 80);
+});
+
+Chance('never cost more than a timeout where what is sent again arrives', () => {
+  const draws = [1 - 0.99 ** 1.5, 0.999_999, 0.999_999];
+  const far = direction(unlimited, { delayMs: 300, lossShare: 0.01 });
+  const way = new OneWay(far, [], () => draws.shift() ?? 0.9999);
+  near(way.send(2 * 1448, 0), 300 + 600 + 200);
+});
+
+Chance('hold a message back for the slower of its first and its last packet', () => {
+  // 12 ms for each packet, half of what it takes for delays to have little in common.
+  const mean = (packets: number) => {
+    const way = new OneWay(direction(constant(1e6), { delayMs: 100, jitterMs: 20 }), [], seededRandom(6));
+    let sum = 0;
+    for (let at = 0; at < 4000; at++) sum += way.send(packets * 1448, at * 1000) - at * 1000;
+    return sum / 4000 - 12 * packets - 100;
+  };
+  assert.ok(Math.abs(mean(1)) < 1.2, `${mean(1)} ms`);
+  // Of two normal delays with the correlation exp(-12/50) the one that began 12 ms earlier is now and then the longer.
+  const apart = 20 * Math.sqrt(2 * (1 - Math.exp(-12 / 50)));
+  const z = 12 / apart;
+  const density = Math.exp(-(z ** 2) / 2) / Math.sqrt(2 * Math.PI);
+  const expected = apart * density - 12 * (1 - normalShare(z));
+  assert.ok(Math.abs(mean(2) - expected) < 1.2, `${mean(2)} ms, expected ${expected}`);
+});
+
+/** Of a standard normal distribution below `z`, by its series; enough for |z| below 3. */
+function normalShare(z: number): number {
+  let [term, sum] = [z, z];
+  for (let at = 1; at < 60; at++) {
+    term *= z ** 2 / (2 * at + 1);
+    sum += term;
+  }
+  return 0.5 + (sum * Math.exp(-(z ** 2) / 2)) / Math.sqrt(2 * Math.PI);
+}
 
 Chance.run();
 
