@@ -3,7 +3,7 @@ import type { WebSocket } from 'ws';
 import { systemClock } from '../shared/clock.ts';
 import type { ErrorCode } from '../shared/errors.ts';
 import { maxHeaderBytes } from '../shared/protocol/index.ts';
-import type { DeviceState } from './console/index.ts';
+import type { DeviceState, StandingAlarm } from './console/index.ts';
 import type { CloudLimits } from './limits.ts';
 import { watchMessages } from './message-watch.ts';
 import { Session, type SessionHost } from './session.ts';
@@ -50,9 +50,16 @@ export class ConnectedDevices {
   get states(): DeviceState[] {
     const greeted = [...this.#sessions].filter(([{ client }]) => client !== undefined);
     return greeted.map(([session, { address }]) => {
-      const { agent, bundles, client, credits, inFlight, tally } = session;
-      return { agent, bundles, client: client?.name ?? '', credits, inFlight, tally, address };
+      const { agent, alarms, bundles, client, credits, inFlight, tally } = session;
+      return { agent, alarms, bundles, client: client?.name ?? '', credits, inFlight, tally, address };
     });
+  }
+
+  /** Devices with an alarm that stands, by watch. */
+  get alarmed(): Readonly<Record<StandingAlarm['watch'], number>> {
+    const count = (watch: StandingAlarm['watch']) =>
+      [...this.#sessions.keys()].filter(({ alarms }) => alarms.some((alarm) => alarm.watch === watch)).length;
+    return { audits: count('audits'), 'exit-share': count('exit-share') };
   }
 
   /** Begins a session. @param raw the stream below the WebSocket. */

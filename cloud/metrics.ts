@@ -13,6 +13,8 @@ export interface Gauges {
   load(): Load;
   undecodedRows(): number;
   connections(): number;
+  /** Connected devices with an alarm that stands, by watch. */
+  alarmedDevices(): Readonly<Record<string, number>>;
   /** Open connections by the client's name. */
   clientConnections(): ReadonlyMap<string, number>;
   /** End of the certificate's validity, milliseconds since 1970; absent without TLS. */
@@ -81,6 +83,15 @@ export class CloudMetrics implements EngineObserver, DecoderObserver {
         for (const [client, connections] of gauges.clientConnections()) {
           this.inc({ client: label(client) }, connections);
         }
+      },
+    });
+    new Gauge({
+      name: 'offramp_cloud_alarmed_devices',
+      help: 'Connected devices with an alarm that stands, by the watch that raised it',
+      labelNames: ['watch'],
+      registers,
+      collect() {
+        for (const [watch, devices] of Object.entries(gauges.alarmedDevices())) this.set({ watch }, devices);
       },
     });
     new Gauge({

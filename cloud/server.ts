@@ -106,6 +106,7 @@ export class CloudServer implements SecretsUser {
       load: () => this.#engine.load,
       undecodedRows: () => this.#pictures.undecodedRows,
       connections: () => this.#devices.size,
+      alarmedDevices: () => this.#devices.alarmed,
       clientConnections: () => this.#perimeter.clientConnections,
       tlsExpiresAtMs: () => this.#perimeter.tls?.expiresAtMs,
     };

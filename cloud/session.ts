@@ -3,6 +3,7 @@ import { OfframpError } from '../shared/errors.ts';
 import { RateBucket } from '../shared/host/index.ts';
 import {
   type BundleRun,
+  bundleTag,
   decodeFrame,
   encodeError,
   encodeGoaway,
@@ -12,6 +13,7 @@ import {
   type Hello,
   type InferRequest,
   type Load,
+  parseAlarms,
   parseHello,
   parseInfer,
   type Transport,
@@ -21,7 +23,7 @@ import {
 import type { Tracer } from '../shared/trace/index.ts';
 import type { BundleShelf } from './bundle-shelf.ts';
 import type { Client } from './clients.ts';
-import { DeviceTally } from './console/index.ts';
+import { DeviceTally, type StandingAlarm, standingAlarms } from './console/index.ts';
 import type { SentWork } from './picture-decoder.ts';
 import type { ServedBundle } from './served-bundle.ts';
 import { traceWork } from './trace-work.ts';
@@ -83,6 +85,8 @@ export class Session implements TransportEvents {
   #client: Client | undefined;
   #agent = '';
   #claims: Hello['bundles'] = [];
+  /** By bundle, of those in the hello. */
+  readonly #alarms = new Map<string, readonly StandingAlarm[]>();
   #state: 'awaiting-hello' | 'ready' | 'closed' = 'awaiting-hello';
 
   constructor(host: SessionHost, transport: Transport) {
@@ -114,6 +118,11 @@ export class Session implements TransportEvents {
   /** The bundles that its device has. */
   get bundles(): Hello['bundles'] {
     return this.#claims;
+  }
+
+  /** What its device's watches have raised and not taken back. */
+  get alarms(): readonly StandingAlarm[] {
+    return [...this.#alarms.values()].flat();
   }
 
   /** Requests that it may have in flight. */
@@ -186,10 +195,29 @@ export class Session implements TransportEvents {
       this.#greet(parseHello(frame.header));
       return;
     }
-    if (frame.type !== 'infer') {
-      throw new OfframpError('FRAME_INVALID', `A device sends 'infer' after its hello, got '${frame.type}'`);
+    if (frame.type === 'infer') this.#infer(frame);
+    else if (frame.type === 'alarms') this.#noteAlarms(frame);
+    else {
+      const expected = "expected 'infer' or 'alarms' after its hello";
+      throw new OfframpError('FRAME_INVALID', `A device sent '${frame.type}', ${expected}`);
     }
-    this.#infer(frame);
+  }
+
+  #noteAlarms(frame: Frame): void {
+    // They count as requests, though nobody waits for an answer that would say so.
+    if (this.#requests.take(1, this.#host.clock.now()) > 0) {
+      this.#host.onRefused('RATE_LIMITED');
+      return;
+    }
+    const alarms = parseAlarms(frame.header);
+    const claim = this.#claims.find(({ digest }) => bundleTag(digest) === alarms.bundleTag);
+    if (claim === undefined) {
+      const tag = alarms.bundleTag.toString(16).padStart(8, '0');
+      throw new OfframpError('FRAME_INVALID', `Alarms of bundle ${tag}, expected one that the hello names`);
+    }
+    const standing = standingAlarms(claim.id, alarms);
+    if (standing.length > 0) this.#alarms.set(claim.digest, standing);
+    else this.#alarms.delete(claim.digest);
   }
 
   #greet(hello: Hello): void {

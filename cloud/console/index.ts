@@ -1,5 +1,6 @@
 export { type AssetSource, assetNames, builtFiles } from './assets.ts';
 export { type ConsoleRoutesOptions, consoleRoutes } from './console-routes.ts';
+export { type StandingAlarm, standingAlarms } from './device-alarms.ts';
 export { DeviceTally } from './device-tally.ts';
 export { consolePage } from './page-routes.ts';
 export { type MetricsTap, Recorder } from './recorder.ts';

@@ -39,12 +39,25 @@ const total = Type.Object(
   { description: 'since the start' },
 );
 
+const share = (description: string) => Type.Number({ minimum: 0, maximum: 1, description });
+
+const alarm = Type.Object({
+  bundle: Type.String({ description: 'id of the bundle that is watched' }),
+  watch: Type.Union([Type.Literal('audits'), Type.Literal('exit-share')], {
+    description: 'audits: the cloud disagrees too often; exit-share: another share is sure on the device',
+  }),
+  seen: share('share of audits with another answer, or of images that are sure'),
+  expected: share('what of it the calibration allows, or had'),
+  thresholdScale: share("what the device's thresholds are multiplied with"),
+});
+
 const device = Type.Object({
   agent: Type.String({ description: 'name and version, as its hello says' }),
   client: Type.String({ description: "name of its certificate's or token's holder" }),
   address: Type.String({ description: 'without the port' }),
   bundles: Type.Array(Type.String(), { description: 'ids that its hello names, the first few' }),
   bundleCount: count('how many it names'),
+  alarms: Type.Array(alarm, { description: 'raised by its watches and not taken back' }),
   cutRows: counts('rows answered in the last minute, by the cut that they came in at'),
   exitRows: counts('the same by exit'),
   requestsPerSecond: Type.Number({ minimum: 0, description: 'mean of the last minute' }),
@@ -125,7 +138,11 @@ export const consoleSnapshot = Type.Object(
     }),
     minute,
     total,
-    devices: Type.Object({ count: count('devices connected'), busiest: Type.Array(device) }),
+    devices: Type.Object({
+      count: count('devices connected'),
+      alarmed: count('of them with an alarm'),
+      busiest: Type.Array(device, { description: 'those with an alarm first' }),
+    }),
     lanes: Type.Object({ count: count('lanes known'), busiest: Type.Array(lane) }),
     bundles: Type.Array(bundle),
     history,
@@ -142,6 +159,7 @@ type Immutable<T> = T extends readonly (infer Item)[]
 
 /** The schema's type, of which nobody changes anything. */
 export type ConsoleSnapshot = Immutable<Static<typeof consoleSnapshot>>;
+export type ConsoleAlarm = Immutable<Static<typeof alarm>>;
 export type ConsoleBundle = Immutable<Static<typeof bundle>>;
 export type ConsoleDevice = Immutable<Static<typeof device>>;
 export type ConsoleHistory = Immutable<Static<typeof history>>;

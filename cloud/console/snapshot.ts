@@ -3,6 +3,7 @@ import type { Runner } from '../../shared/runtime/index.ts';
 import type { LaneState } from '../engine.ts';
 import type { CloudLimits } from '../limits.ts';
 import type { ServedBundle } from '../served-bundle.ts';
+import type { StandingAlarm } from './device-alarms.ts';
 import type { DeviceTally } from './device-tally.ts';
 import type { Recorder } from './recorder.ts';
 import type { ConsoleBundle, ConsoleDevice, ConsoleLane, ConsoleSnapshot } from './snapshot-schema.ts';
@@ -15,6 +16,7 @@ export interface DeviceState {
   readonly bundles: readonly { readonly id: string; readonly digest: string }[];
   readonly inFlight: number;
   readonly credits: number;
+  readonly alarms: readonly StandingAlarm[];
   readonly tally: DeviceTally;
 }
 
@@ -52,9 +54,13 @@ export const maxListedDevices = 500;
 const maxListedLanes = 256;
 const maxListedNames = 100;
 const maxBundlesOfDevice = 8;
+const maxAlarmsOfDevice = 16;
 const digestDigits = 12;
 
-/** What the console shows. Whatever there is much of is listed up to a bound, the busiest first, with a count of all. */
+/**
+ * What the console shows. Whatever there is much of is listed up to a bound, the busiest first and devices with alarms before them, with a
+ * count of all.
+ */
 export function makeSnapshot(sources: SnapshotSources, request: SnapshotRequest): ConsoleSnapshot {
   const { recorder, runner, version, limits } = sources;
   const devices = sources.devices();
@@ -76,7 +82,11 @@ export function makeSnapshot(sources: SnapshotSources, request: SnapshotRequest)
     },
     minute: recorder.minute(),
     total: recorder.totals,
-    devices: { count: devices.length, busiest: listedDevices(devices) },
+    devices: {
+      count: devices.length,
+      alarmed: devices.filter(({ alarms }) => alarms.length > 0).length,
+      busiest: listedDevices(devices),
+    },
     lanes: { count: lanes.length, busiest: listedLanes(lanes) },
     bundles: bundlesOf(sources.bundles(), devices),
     history: recorder.history(request.sinceSecond),
@@ -93,15 +103,18 @@ function listedDevices(devices: readonly DeviceState[]): ConsoleDevice[] {
   const rated = devices.map((device) => ({ device, rate: device.tally.requestsPerSecond }));
   rated.sort(
     (one, other) =>
-      other.rate - one.rate || other.device.tally.connectedSeconds - one.device.tally.connectedSeconds,
+      Math.sign(other.device.alarms.length) - Math.sign(one.device.alarms.length) ||
+      other.rate - one.rate ||
+      other.device.tally.connectedSeconds - one.device.tally.connectedSeconds,
   );
   return rated.slice(0, maxListedDevices).map(({ device, rate }) => {
-    const { agent, client, address, bundles, inFlight, credits, tally } = device;
+    const { agent, client, address, alarms, bundles, inFlight, credits, tally } = device;
     const { cutRows, exitRows } = tally.minute();
     return {
       ...{ agent, client, address, inFlight, credits },
       bundles: bundles.slice(0, maxBundlesOfDevice).map(({ id }) => id),
       bundleCount: bundles.length,
+      alarms: alarms.slice(0, maxAlarmsOfDevice),
       cutRows,
       exitRows,
       requestsPerSecond: Math.round(rate * 100) / 100,

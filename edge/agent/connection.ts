@@ -1,8 +1,10 @@
 import type { Clock } from '../../shared/clock.ts';
 import { OfframpError } from '../../shared/errors.ts';
 import {
+  type Alarms,
   clientWireBytes,
   decodeFrame,
+  encodeAlarms,
   encodeHello,
   encodeInfer,
   type Frame,
@@ -157,6 +159,12 @@ export class Connection {
       }
       this.#wait(offload.budgetMs, send, reject);
     });
+  }
+
+  /** Tells the server what the device's watches have raised; nothing before its welcome. */
+  tell(alarms: Alarms): void {
+    if (this.#ended || this.#welcome === undefined) return;
+    this.#transport.send(encodeAlarms(alarms));
   }
 
   /** Takes no new work, finishes what is in flight, then closes. */

@@ -10,6 +10,7 @@ export {
   type CloudServersOptions,
   joinServers,
   type ServerUplink,
+  type UplinkListeners,
 } from './cloud-servers.ts';
 export { checkCloudUrl } from './cloud-url.ts';
 export {
@@ -21,6 +22,7 @@ export {
   type Offload,
   type OffloadResult,
 } from './connection.ts';
+export { DeviceAlarms } from './device-alarms.ts';
 export type { EndpointLink } from './endpoint.ts';
 export { EndpointState } from './endpoint-state.ts';
 export { Endpoints, type EndpointsOptions } from './endpoints.ts';

@@ -1,6 +1,6 @@
 import type { Clock } from '../../shared/clock.ts';
 import { type ErrorCode, OfframpError } from '../../shared/errors.ts';
-import type { Hello, Welcome } from '../../shared/protocol/index.ts';
+import { type Alarms, type Hello, isQuiet, type Welcome } from '../../shared/protocol/index.ts';
 import { type BackoffLimits, backoffMs, defaultBackoff } from './backoff.ts';
 import {
   Connection,
@@ -30,6 +30,8 @@ export interface UplinkOptions {
   readonly onEvent?: (event: UplinkEvent) => void;
   /** Told how long what is no request took there and back on the connection that gets the work. */
   readonly onRoundTrip?: (bytes: number, roundTripMs: number) => void;
+  /** What the device's watches have raised; told after every welcome while something stands. */
+  readonly alarms?: () => Alarms;
 }
 
 /** The cloud as the agent sees it. */
@@ -99,6 +101,12 @@ export class Uplink implements CloudLink {
     this.#connect();
   }
 
+  /** Tells the server what stands now. A later one is told after its welcome. */
+  tellAlarms(): void {
+    const { alarms } = this.#options;
+    if (alarms !== undefined) this.#serving?.tell(alarms());
+  }
+
   close(): void {
     this.#closed = true;
     this.#cancelRetry();
@@ -146,6 +154,8 @@ export class Uplink implements CloudLink {
     this.#attempt = 0;
     this.#serving = connection;
     this.#welcome = welcome;
+    const alarms = this.#options.alarms?.();
+    if (alarms !== undefined && !isQuiet(alarms)) connection.tell(alarms);
     this.#emit({ kind: 'connected', welcome });
   }
 

@@ -1,6 +1,6 @@
 import type { Bundle } from '../../shared/bundle/index.ts';
 import { systemClock } from '../../shared/clock.ts';
-import { Uplink, type UplinkOptions } from '../agent/index.ts';
+import { Uplink, type UplinkListeners } from '../agent/index.ts';
 import { type CloudTlsFiles, keptFresh, readCloudTls } from './cloud-tls.ts';
 import { wsDial } from './ws-dial.ts';
 
@@ -22,7 +22,7 @@ export function makeUplink(
   config: UplinkConfig,
   url: string,
   bundle: Bundle,
-  listeners: Pick<UplinkOptions, 'onEvent' | 'onRoundTrip'>,
+  listeners: UplinkListeners,
 ): Uplink {
   const { cloudToken = () => undefined, cloudTls = {}, version } = config;
   const token = keptFresh(cloudToken);

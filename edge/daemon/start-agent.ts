@@ -13,6 +13,7 @@ import {
   areLooser,
   checkCloudUrl,
   chooseCut,
+  DeviceAlarms,
   type Drift,
   type Endpoints,
   ExitShareMonitor,
@@ -127,15 +128,19 @@ interface AgentParts {
 function assemble(config: AgentConfig, parts: AgentParts): RunningAgent {
   const { bundle, runner, cut, thresholds, records } = parts;
   const { cloudUrls = [] } = config;
+  const alarms = new DeviceAlarms(bundle);
   const { cloud, uplinks } = joinServers({
-    ...{ urls: cloudUrls, clock: systemClock, random: Math.random, onEvent: config.onEvent },
+    ...{ urls: cloudUrls, clock: systemClock, random: Math.random, onEvent: config.onEvent, alarms },
     makeUplink: (url, listeners) => makeUplink(config, url, bundle, listeners),
   });
-  const auditor = cloud === undefined ? undefined : makeAuditor(config, parts);
-  const { exitShareTolerance: tolerance, onExitShare: onChange } = config;
+  const auditor = cloud === undefined ? undefined : makeAuditor(config, parts, alarms);
+  const { exitShareTolerance: tolerance, onExitShare } = config;
   const exitShare = ExitShareMonitor.of(bundle, {
     ...(tolerance !== undefined && { tolerance }),
-    ...(onChange !== undefined && { onChange }),
+    onChange: (change, figures) => {
+      alarms.onExitShare(change, figures);
+      onExitShare?.(change, figures);
+    },
   });
   const options = {
     bundle,
@@ -185,14 +190,22 @@ function assemble(config: AgentConfig, parts: AgentParts): RunningAgent {
   };
 }
 
-function makeAuditor(config: AgentConfig, { bundle, thresholds }: AgentParts): Auditor | undefined {
+function makeAuditor(
+  config: AgentConfig,
+  { bundle, thresholds }: AgentParts,
+  alarms: DeviceAlarms,
+): Auditor | undefined {
   const { auditShare: share = 0, allowedDisagreement: allowed, onDrift } = config;
   if (share === 0) return undefined;
   // The calibration promises nothing of thresholds that are looser than its own: there is nothing to hold them to.
   if (allowed === undefined && thresholds !== undefined && areLooser(thresholds)) return undefined;
+  const mayDisagree = allowed ?? allowedDisagreement(bundle.manifest);
   return new Auditor({
-    ...{ share, random: Math.random, allowedDisagreement: allowed ?? allowedDisagreement(bundle.manifest) },
-    ...(onDrift !== undefined && { onDrift }),
+    ...{ share, random: Math.random, allowedDisagreement: mayDisagree },
+    onDrift: (drift) => {
+      alarms.onDrift(drift, mayDisagree);
+      onDrift?.(drift);
+    },
   });
 }
 

@@ -15,6 +15,7 @@ import {
   type CloudServers,
   checkCloudUrl,
   chooseCut,
+  DeviceAlarms,
   type DeviceOpinion,
   ExitShareMonitor,
   joinServers,
@@ -244,13 +245,17 @@ async function assemble(parts: Omit<Parts, 'servers' | 'pilot' | 'exitShare'>): 
   const { options, bundle, runner, wanted } = parts;
   const { order, onEvent } = options;
   const { objective, token } = order;
+  const alarms = new DeviceAlarms(bundle);
   const servers = joinServers({
-    ...{ urls: order.cloudUrls, clock: systemClock, random: Math.random },
+    ...{ urls: order.cloudUrls, clock: systemClock, random: Math.random, alarms },
     onEvent: (event, url) => onEvent(eventOf(event, url)),
     makeUplink: (url, listeners) => makeUplink(url, token, bundle, listeners, options.open),
   });
   const exitShare = ExitShareMonitor.of(bundle, {
-    onChange: (change, figures) => onEvent({ kind: 'exit-share', change, figures }),
+    onChange: (change, figures) => {
+      alarms.onExitShare(change, figures);
+      onEvent({ kind: 'exit-share', change, figures });
+    },
   });
   const onPlan = ({ prediction }: Choice) => onEvent({ kind: 'plan', key: prediction.plan.key });
   const pilot =

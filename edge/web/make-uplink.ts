@@ -1,6 +1,6 @@
 import type { Bundle } from '../../shared/bundle/index.ts';
 import { systemClock } from '../../shared/clock.ts';
-import { Uplink, type UplinkOptions } from '../agent/index.ts';
+import { Uplink, type UplinkListeners } from '../agent/index.ts';
 import { version } from './version.ts';
 import { type OpenSocket, webDial } from './web-dial.ts';
 
@@ -13,7 +13,7 @@ export function makeUplink(
   url: string,
   token: string | undefined,
   bundle: Bundle,
-  listeners: Pick<UplinkOptions, 'onEvent' | 'onRoundTrip'>,
+  listeners: UplinkListeners,
   open?: OpenSocket,
 ): Uplink {
   const bundles = [{ id: bundle.manifest.id, digest: bundle.digest }];

@@ -5,7 +5,15 @@ import { OfframpError } from '../errors.ts';
 export const subprotocol = 'offramp.v1';
 
 /** Frame types; the number is the low nibble of the second byte on the wire. */
-export const frameTypes = { hello: 1, welcome: 2, infer: 3, result: 4, error: 5, goaway: 6 } as const;
+export const frameTypes = {
+  hello: 1,
+  welcome: 2,
+  infer: 3,
+  result: 4,
+  error: 5,
+  goaway: 6,
+  alarms: 7,
+} as const;
 
 export type FrameType = keyof typeof frameTypes;
 

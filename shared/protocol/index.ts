@@ -1,4 +1,12 @@
 export {
+  type Alarms,
+  type AuditAlarm,
+  type ExitShareAlarm,
+  encodeAlarms,
+  isQuiet,
+  parseAlarms,
+} from './alarms.ts';
+export {
   decodeFrame,
   encodeFrame,
   type Frame,

@@ -1,8 +1,8 @@
-import Type, { type Static, type TSchema } from 'typebox';
-import { Compile, type Validator } from 'typebox/compile';
+import Type, { type Static } from 'typebox';
 import { type ErrorCode, isErrorCode, OfframpError } from '../errors.ts';
 import { formatTraceparent, parseTraceparent, type TraceParent, traceparentLength } from '../trace/index.ts';
-import { encodeFrame, type Frame, type FrameType } from './frame.ts';
+import { encodeFrame, type Frame } from './frame.ts';
+import { parserOf } from './header-parser.ts';
 import { type PictureFormat, pictureFormats } from './pictures.ts';
 
 const maxRetryAfterMs = 3_600_000;
@@ -156,23 +156,6 @@ export interface ErrorReply {
   readonly code: ErrorCode;
   readonly message: string;
   readonly retryAfterMs: number | undefined;
-}
-
-type Parser<S extends TSchema> = (header: unknown) => Static<S>;
-
-/** Compiles on first use: a device that never serves should not pay for the server's schemas at start. */
-function parserOf<S extends TSchema>(type: FrameType, schema: S): Parser<S> {
-  let validator: Validator<Record<never, never>, S> | undefined;
-  return (header) => {
-    validator ??= Compile(schema);
-    if (validator.Check(header)) return header as Static<S>;
-    const problem = validator.Errors(header)[0];
-    const where = problem?.instancePath === '' ? 'header' : problem?.instancePath;
-    throw new OfframpError(
-      type === 'hello' ? 'HELLO_INVALID' : 'FRAME_INVALID',
-      `Invalid ${type} frame: ${where} ${problem?.message ?? 'does not fit'}`,
-    );
-  };
 }
 
 export const parseHello = parserOf('hello', helloSchema);

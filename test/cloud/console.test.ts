@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { Compile } from 'typebox/compile';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type DeviceState, makeSnapshot } from '../../cloud/console/index.ts';
+import { type DeviceState, makeSnapshot, type StandingAlarm } from '../../cloud/console/index.ts';
 import { Recorder } from '../../cloud/console/recorder.ts';
 import { consoleSnapshot } from '../../cloud/console/snapshot-schema.ts';
 import {
@@ -272,7 +272,15 @@ Page.run();
 
 const Bounds = suite('what a snapshot is bounded to');
 
-/** Six hundred devices, of which the last ones do the most. */
+/** More than any device of ours can raise. */
+const manyAlarms = Array.from(
+  { length: 64 },
+  (): StandingAlarm => ({
+    ...{ bundle: served.id, watch: 'exit-share', seen: 0.25, expected: 0.97, thresholdScale: 1 },
+  }),
+);
+
+/** Six hundred devices, of which the last ones do the most and the fourth has alarms. */
 function crowd(clock: VirtualClock): DeviceState[] {
   return Array.from({ length: 600 }, (_, index) => {
     const tally = new DeviceTally(clock);
@@ -285,6 +293,7 @@ function crowd(clock: VirtualClock): DeviceState[] {
       bundles,
       inFlight: 0,
       credits: 64,
+      alarms: index === 3 ? manyAlarms : [],
       tally,
     };
   });
@@ -324,13 +333,16 @@ Bounds('lists the 500 busiest of 600 devices, and 256 lanes, with counts of all'
   );
   assert.ok(fits.Check(snapshot), JSON.stringify([...fits.Errors(snapshot)].slice(0, 3)));
   assert.equal([snapshot.devices.count, snapshot.devices.busiest.length], [600, 500]);
-  assert.is(snapshot.devices.busiest[0]?.agent, 'device 599');
+  assert.is(snapshot.devices.busiest[1]?.agent, 'device 599');
   assert.equal(
     [snapshot.devices.busiest[0]?.bundleCount, snapshot.devices.busiest[0]?.bundles.length],
     [64, 8],
   );
   assert.equal([snapshot.lanes.count, snapshot.lanes.busiest.length], [300, 256]);
   assert.is(snapshot.lanes.busiest[0]?.waitingRows, 299);
+  assert.is(snapshot.devices.alarmed, 1);
+  const [alarmed] = snapshot.devices.busiest;
+  assert.equal([alarmed?.agent, alarmed?.alarms.length], ['device 3', 16], 'before those that do more');
   assert.is(snapshot.state, 'draining');
   assert.ok(JSON.stringify(snapshot).length < 250_000);
 });

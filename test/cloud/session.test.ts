@@ -12,7 +12,9 @@ import type { Clock } from '../../shared/clock.ts';
 import { type ErrorCode, errorKind, OfframpError } from '../../shared/errors.ts';
 import { parseTokens } from '../../shared/host/index.ts';
 import {
+  type Alarms,
   type BundleRun,
+  encodeAlarms,
   encodeFrame,
   encodeGoaway,
   encodeHello,
@@ -224,6 +226,40 @@ Hello('a frame that only a server sends ends the connection', () => {
     made.session.onMessage(encodeFrame(type, 0, {}));
     endedBy(made, 'FRAME_INVALID');
   }
+});
+
+const exitShare = { seen: 0.25, calibrated: 0.97 };
+
+Hello('alarms of a device stand until it takes them back', () => {
+  const { session, transport } = greeted();
+  const tell = (alarms: Omit<Alarms, 'bundleTag'>) =>
+    session.onMessage(encodeAlarms({ bundleTag: tag, ...alarms }));
+  assert.equal(session.alarms, []);
+  tell({ exitShare, audits: { seen: 0.1, allowed: 0.01, thresholdScale: 0.5 } });
+  assert.equal(session.alarms, [
+    { bundle: bundleId, watch: 'audits', seen: 0.1, expected: 0.01, thresholdScale: 0.5 },
+    { bundle: bundleId, watch: 'exit-share', seen: 0.25, expected: 0.97, thresholdScale: 1 },
+  ]);
+  tell({ exitShare });
+  assert.is(session.alarms.length, 1);
+  tell({});
+  assert.equal(session.alarms, []);
+  assert.is(transport.sent.length, 1, 'nothing but the welcome');
+});
+
+Hello('alarms of a bundle that it does not name end the connection', () => {
+  const made = greeted();
+  made.session.onMessage(encodeAlarms({ bundleTag: tag ^ 1, exitShare }));
+  endedBy(made, 'FRAME_INVALID');
+});
+
+Hello('alarms that come too fast are dropped and counted', () => {
+  const made = greeted({ requestsPerSecond: 2 });
+  for (const seen of [0.1, 0.2, 0.3]) {
+    made.session.onMessage(encodeAlarms({ bundleTag: tag, exitShare: { ...exitShare, seen } }));
+  }
+  assert.is(made.session.alarms[0]?.seen, 0.2);
+  assert.equal(made.refusals, ['RATE_LIMITED']);
 });
 
 Hello('a closed connection leaves no timer', () => {

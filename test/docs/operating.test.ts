@@ -82,6 +82,7 @@ const cloud = new CloudMetrics('cpu', {
   load: () => ({ queuedRows: 0, runningRows: 0 }),
   undecodedRows: () => 0,
   connections: () => 0,
+  alarmedDevices: () => ({}),
   clientConnections: () => new Map(),
   tlsExpiresAtMs: () => undefined,
 });

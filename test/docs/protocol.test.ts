@@ -4,6 +4,7 @@ import { errorCodes, errorKind, OfframpError } from '../../shared/errors.ts';
 import {
   clientWireBytes,
   decodeFrame,
+  encodeAlarms,
   encodeError,
   encodeGoaway,
   encodeHello,
@@ -11,6 +12,7 @@ import {
   encodeResult,
   encodeWelcome,
   type Frame,
+  parseAlarms,
   parseError,
   parseGoaway,
   parseHello,
@@ -59,6 +61,8 @@ function contentOf(frame: Frame, classes: number): unknown {
       return parseWelcome(frame.header);
     case 'goaway':
       return parseGoaway(frame.header);
+    case 'alarms':
+      return parseAlarms(frame.header);
     case 'error':
       return parseError(frame);
     case 'infer': {
@@ -81,6 +85,8 @@ function encoded(frame: Frame, classes: number): Uint8Array {
       return encodeWelcome(parseWelcome(frame.header));
     case 'goaway':
       return encodeGoaway(parseGoaway(frame.header).reason);
+    case 'alarms':
+      return encodeAlarms(parseAlarms(frame.header));
     case 'infer':
       return encodeInfer(parseInfer(frame));
     case 'result':
@@ -102,7 +108,7 @@ const Dumps = suite('docs/protocol.md, hex dumps');
 
 Dumps('show every message at least once, and none without its words', () => {
   const types = [...new Set(examples.map(({ type }) => type))];
-  assert.equal(types, ['hello', 'welcome', 'infer', 'result', 'error', 'goaway']);
+  assert.equal(types, ['hello', 'welcome', 'infer', 'result', 'error', 'goaway', 'alarms']);
   assert.is(examples.length, page.match(/^```hex /gm)?.length);
 });
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { seededRandom } from '../../scripts/calibrate/random.ts';
 import { drawnImage } from '../runtime/real-bundle.ts';
 import { systemChromium } from '../support/browser.ts';
 import { skip } from '../support/data.ts';
@@ -57,6 +58,22 @@ async function classify(edge: Server, images: number): Promise<void> {
   const response = await fetch(`${edge.url}/v1/classify`, { method: 'POST', headers, body });
   assert.is(response.status, 200);
   await response.json();
+}
+
+/** So many requests of 32 pictures that show nothing. */
+async function classifyNoise(edge: Server, requests: number): Promise<void> {
+  const random = seededRandom(3);
+  const headers = { 'content-type': 'application/octet-stream' };
+  for (let request = 0; request < requests; request++) {
+    const body = Uint8Array.from({ length: 32 * 784 }, () => 256 * random());
+    const response = await fetch(`${edge.url}/v1/classify`, { method: 'POST', headers, body });
+    assert.is(response.status, 200);
+    await response.json();
+  }
+}
+
+function bearer(token: string) {
+  return { authorization: `Bearer ${token}` };
 }
 
 /** A page with what the browser has to complain of. */
@@ -168,6 +185,30 @@ inBrowser(
     await context.close();
   },
 );
+
+inBrowser('shows which devices have a drift alarm, and why', async (own) => {
+  const tokens = tokenFiles();
+  const cloud = await startCloud(tokens.cloud);
+  // Of these digits as many are sure as at calibration, of what the next pictures show next to none.
+  const edge = await startDevice(cloud, tokens.device);
+  const { page, context } = await open(own, cloud);
+  await enter(page, readerToken);
+  await says(page, '#tiles', 'no drift alarm');
+  await classifyNoise(edge, 5);
+  await says(page, '#tiles', '1 with a drift alarm');
+  await says(
+    page,
+    '#devices tbody tr',
+    /b-lenet-mnist: [\d.]+ % of the images are sure on the device, 97 % at/,
+  );
+  assert.equal(await faults(page), []);
+  const metrics = await (await fetch(`${cloud.url}/metrics`, { headers: bearer(adminToken) })).text();
+  assert.match(metrics, /^offramp_cloud_alarmed_devices\{watch="exit-share"\} 1$/m);
+  assert.match(metrics, /^offramp_cloud_alarmed_devices\{watch="audits"\} 0$/m);
+  await edge.stop();
+  await says(page, '#tiles', 'no drift alarm');
+  await context.close();
+});
 
 inBrowser('says when the server has gone, and goes on when it is back', async (own) => {
   const tokens = tokenFiles();

@@ -1,8 +1,8 @@
 import * as assert from 'uvu/assert';
-import { Uplink, type UplinkEvent } from '../../edge/agent/index.ts';
+import { DeviceAlarms, Uplink, type UplinkEvent } from '../../edge/agent/index.ts';
 import { encodeGoaway } from '../../shared/protocol/index.ts';
 import { VirtualClock } from '../support/virtual-clock.ts';
-import { type Dialled, hello, TestCloud } from './link-source.ts';
+import { type Dialled, digest, hello, TestCloud } from './link-source.ts';
 
 export interface Setting {
   readonly uplink: Uplink;
@@ -11,6 +11,7 @@ export interface Setting {
   readonly events: UplinkEvent[];
   /** Called at every event. */
   readonly listeners: (() => void)[];
+  readonly alarms: DeviceAlarms;
 }
 
 /** An uplink whose jitter takes nothing off: pauses are 100, 200, 400 ... 1000 ms. */
@@ -19,7 +20,9 @@ export function started(): Setting {
   const clock = new VirtualClock();
   const events: UplinkEvent[] = [];
   const listeners: (() => void)[] = [];
+  const alarms = new DeviceAlarms({ digest });
   const uplink = new Uplink({
+    alarms: () => alarms.standing,
     dial: cloud.dial,
     hello,
     clock,
@@ -32,7 +35,7 @@ export function started(): Setting {
     },
   });
   uplink.start();
-  return { uplink, cloud, clock, events, listeners };
+  return { uplink, cloud, clock, events, listeners, alarms };
 }
 
 export function connected(): Setting {

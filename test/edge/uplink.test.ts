@@ -1,7 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { OfframpError } from '../../shared/errors.ts';
-import { encodeError, encodeGoaway } from '../../shared/protocol/index.ts';
+import { encodeError, encodeGoaway, parseAlarms } from '../../shared/protocol/index.ts';
 import { rejectsCode } from '../protocol/expect.ts';
 import { settled } from '../support/virtual-clock.ts';
 import { offload, watch, welcome } from './link-source.ts';
@@ -60,6 +60,47 @@ Work('late answers are counted over all connections', async () => {
 });
 
 Work.run();
+
+const Alarms = suite('alarms on the uplink');
+
+const figures = {
+  ...{ images: 900, calibrated: 0.58, tolerated: { low: 0.4, high: 0.75 }, recent: 0.25 },
+  ...{ moved: true, alarms: 1 },
+};
+const exitShare = { seen: 0.25, calibrated: 0.58 };
+const bundleTag = 0xabababab;
+
+function told({ cloud }: Setting): unknown[] {
+  const { frames } = cloud.last.transport;
+  return frames.filter(({ type }) => type === 'alarms').map(({ header }) => parseAlarms(header));
+}
+
+Alarms('are told when they are raised and when they are taken back', () => {
+  const made = connected();
+  assert.equal(told(made), [], 'none stands, and none is told');
+  made.alarms.listen(() => made.uplink.tellAlarms());
+  made.alarms.onExitShare('moved', figures);
+  made.alarms.onExitShare('back', { ...figures, moved: false });
+  assert.equal(told(made), [{ bundleTag, exitShare }, { bundleTag }]);
+});
+
+Alarms('that stand are told to every server after its welcome', () => {
+  const made = started();
+  made.alarms.listen(() => made.uplink.tellAlarms());
+  made.alarms.onExitShare('moved', figures);
+  const drifted = { audits: 200, disagreements: 50, range: { low: 0.2, high: 0.3 }, evidence: 1e5 };
+  made.alarms.onDrift({ figures: drifted, thresholdScale: 0.5 }, 0.01);
+  assert.equal(told(made), [], 'before there is a welcome');
+  const audits = { seen: 0.25, allowed: 0.01, thresholdScale: 0.5 };
+  made.cloud.last.accept();
+  assert.equal(told(made), [{ bundleTag, audits, exitShare }]);
+  drop(made);
+  made.clock.advance(100);
+  made.cloud.last.accept();
+  assert.equal(told(made), [{ bundleTag, audits, exitShare }]);
+});
+
+Alarms.run();
 
 const Retries = suite('connecting again');
 

@@ -22,9 +22,9 @@ Layout('the header length and the id are little-endian', () => {
 });
 
 Layout('each type has its number in the low nibble', () => {
-  const types = ['hello', 'welcome', 'infer', 'result', 'error', 'goaway'] as const;
+  const types = ['hello', 'welcome', 'infer', 'result', 'error', 'goaway', 'alarms'] as const;
   const seconds = types.map((type) => encodeFrame(type, 0, {})[1]);
-  assert.equal(seconds, [0x11, 0x12, 0x13, 0x14, 0x15, 0x16]);
+  assert.equal(seconds, [0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17]);
   for (const type of types) assert.is(decodeFrame(encodeFrame(type, 0, {})).type, type);
 });
 
@@ -102,7 +102,7 @@ const refused: readonly [name: string, message: string, part: string][] = [
   ['7 bytes', '4f130100000000', '7 bytes'],
   ['another first byte', '50 13 0100 00000000 80 00000000000000', '0x50'],
   ['type 0', '4f 10 0100 00000000 80 00000000000000', 'type 0'],
-  ['type 7', '4f 17 0100 00000000 80 00000000000000', 'type 7'],
+  ['type 8', '4f 18 0100 00000000 80 00000000000000', 'type 8'],
   ['a header beyond the end', '4f 13 0900 00000000 80 00000000000000', '9 bytes'],
   ['a header whose padding is missing', '4f 13 0100 00000000 80 000000000000', '1 bytes'],
   ['padding that is not zero', '4f 13 0100 00000000 80 00000000000001', 'padding'],

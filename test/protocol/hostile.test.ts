@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import { errorKind, OfframpError } from '../../shared/errors.ts';
 import {
   decodeFrame,
+  encodeAlarms,
   encodeError,
   encodeGoaway,
   encodeHello,
@@ -12,6 +13,7 @@ import {
   encodeResult,
   encodeWelcome,
   type Frame,
+  parseAlarms,
   parseError,
   parseGoaway,
   parseHello,
@@ -37,6 +39,8 @@ function again(message: Uint8Array): Uint8Array {
       return encodeWelcome(parseWelcome(frame.header));
     case 'goaway':
       return encodeGoaway(parseGoaway(frame.header).reason);
+    case 'alarms':
+      return encodeAlarms(parseAlarms(frame.header));
     case 'infer':
       return encodeInfer(parseInfer(frame));
     case 'result':
@@ -124,7 +128,18 @@ const errors = fc
     encodeError(id, new OfframpError('BUSY', message, { retryAfterMs })),
   );
 const goaways = fc.string({ maxLength: 60 }).map(encodeGoaway);
-const anyFrame = fc.oneof(infers, results, hellos, welcomes, errors, goaways);
+const shares = fc.double({ min: 0, max: 1, noNaN: true });
+const alarms = fc
+  .record(
+    {
+      bundleTag: fc.nat(0xffff_ffff),
+      audits: fc.record({ seen: shares, allowed: shares, thresholdScale: shares }),
+      exitShare: fc.record({ seen: shares, calibrated: shares }),
+    },
+    { requiredKeys: ['bundleTag'] },
+  )
+  .map(encodeAlarms);
+const anyFrame = fc.oneof(infers, results, hellos, welcomes, errors, goaways, alarms);
 
 const RoundTrip = suite('round trips');
 

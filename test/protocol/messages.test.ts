@@ -4,6 +4,7 @@ import { OfframpError } from '../../shared/errors.ts';
 import {
   bundleTag,
   decodeFrame,
+  encodeAlarms,
   encodeError,
   encodeFrame,
   encodeGoaway,
@@ -11,6 +12,8 @@ import {
   encodeInfer,
   encodeResult,
   encodeWelcome,
+  isQuiet,
+  parseAlarms,
   parseError,
   parseGoaway,
   parseHello,
@@ -27,7 +30,7 @@ const digestHex = Buffer.from(digest).toString('hex');
 const claim = { id: 'm', digest };
 const claimHex = `82 a2 6964 a1 6d  a6 646967657374 d940 ${digestHex}`;
 
-const Handshake = suite('hello, welcome, goaway');
+const Handshake = suite('hello, welcome, goaway, alarms');
 
 const hello = { agent: 'cam/1', token: 'secret', bundles: [claim] };
 const helloHex = `4f 11 7200 00000000
@@ -80,6 +83,44 @@ Handshake('a goaway with a long reason still parses on the other side', () => {
   const { reason } = parseGoaway(decodeFrame(encodeGoaway('r'.repeat(5000))).header);
   assert.is(reason, 'r'.repeat(256));
 });
+
+const alarms = {
+  bundleTag: 0xcc1a5a86,
+  audits: { seen: 0.25, allowed: 0.0078125, thresholdScale: 0.5 },
+  exitShare: { seen: 0.125, calibrated: 0.5 },
+};
+const alarmsHex = [
+  '4f 17 7400 00000000  83 a162 cecc1a5a86',
+  'a6 617564697473 83 a4 7365656e cb3fd0000000000000 a7 616c6c6f776564 cb3f80000000000000',
+  'ae 7468726573686f6c645363616c65 cb3fe0000000000000',
+  'a9 657869745368617265 82 a4 7365656e cb3fc0000000000000 aa 63616c69627261746564 cb3fe0000000000000',
+  '00000000',
+].join(' ');
+
+Handshake('alarms have these bytes', () => {
+  isHex(encodeAlarms(alarms), alarmsHex);
+  assert.equal(parseAlarms(decodeFrame(bytes(alarmsHex)).header), alarms);
+});
+
+Handshake('alarms of which none stands take them all back', () => {
+  const { header } = decodeFrame(encodeAlarms({ bundleTag: 7 }));
+  assert.equal(parseAlarms(header), { bundleTag: 7 });
+  assert.ok(isQuiet({ bundleTag: 7 }));
+  assert.not(isQuiet(alarms));
+});
+
+const badAlarms: readonly [name: string, header: Record<string, unknown>][] = [
+  ['no bundle', { audits: alarms.audits }],
+  ['a share above 1', { b: 1, exitShare: { seen: 1.5, calibrated: 0.5 } }],
+  ['a share that is no number', { b: 1, exitShare: { seen: Number.NaN, calibrated: 0.5 } }],
+  ['half an alarm', { b: 1, audits: { seen: 0.5 } }],
+  ['a watch that there is not', { b: 1, temperature: { seen: 0.5 } }],
+];
+for (const [name, header] of badAlarms) {
+  Handshake(`alarms with ${name} are FRAME_INVALID`, () => {
+    throwsCode(() => parseAlarms(header), 'FRAME_INVALID', 'alarms');
+  });
+}
 
 const badHellos: readonly [name: string, header: Record<string, unknown>][] = [
   ['no agent', { bundles: [claim] }],

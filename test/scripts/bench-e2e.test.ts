@@ -143,6 +143,7 @@ Live('is what the simulator says that it would be', async () => {
     scenario: mine,
     dataFolder: data,
     seconds: undefined,
+    jobs: 2,
     comparing: 'with-simulation' as const,
   };
   const { comparisons = [] } = await benchE2e(benchOptions(options));

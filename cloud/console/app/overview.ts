@@ -28,7 +28,7 @@ export class Overview {
     this.#tiles.set(
       'Devices',
       count(devices.count),
-      `of ${count(limits.maxConnections)}; ${count(inFlight)} in flight`,
+      `of ${count(limits.maxConnections)}; ${count(inFlight)} in flight; ${alarmed(devices.alarmed)}`,
     );
     this.#tiles.set('Runs on', provider, `${count(executors)} at once; ${count(load.runningRows)} rows run`);
     this.#limit('Devices', count(limits.maxConnections));
@@ -44,6 +44,10 @@ export class Overview {
   #limit(name: string, value: string): void {
     this.#limits.set(name, value);
   }
+}
+
+function alarmed(devices: number): string {
+  return devices === 0 ? 'no drift alarm' : `${count(devices)} with a drift alarm`;
 }
 
 function sumOf({ refusals }: ConsoleSnapshot['minute']): string {

@@ -1,8 +1,14 @@
-import type { ConsoleBundle, ConsoleDevice, ConsoleLane, ConsoleSnapshot } from '../snapshot-schema.ts';
+import type {
+  ConsoleAlarm,
+  ConsoleBundle,
+  ConsoleDevice,
+  ConsoleLane,
+  ConsoleSnapshot,
+} from '../snapshot-schema.ts';
 import type { Actions } from './actions.ts';
 import { byId, make } from './dom.ts';
 import { LiveTable } from './table.ts';
-import { age, count, duration, figure, shares } from './words.ts';
+import { age, count, duration, figure, percent, shares } from './words.ts';
 
 /** What each code of docs/errors.md means, put in by the build. */
 declare const codeMeanings: Readonly<Record<string, string>>;
@@ -95,6 +101,7 @@ function devicesTable(): LiveTable<ConsoleDevice & { readonly key: string }> {
       { title: 'Agent', text: ({ agent }) => agent },
       { title: 'Address', text: ({ address }) => address },
       { title: 'Bundles', text: ({ bundles, bundleCount }) => more(bundles, bundleCount) },
+      { title: 'Alarms', align: 'long', text: ({ alarms }) => alarms.map(alarmWords).join('; ') || '–' },
       { title: 'Requests/s', align: 'right', text: ({ requestsPerSecond }) => figure(requestsPerSecond) },
       {
         title: 'In flight',
@@ -106,6 +113,15 @@ function devicesTable(): LiveTable<ConsoleDevice & { readonly key: string }> {
       { title: 'Connected', align: 'right', text: ({ connectedSeconds }) => age(connectedSeconds) },
     ],
   });
+}
+
+/** What is seen, beside what the calibration makes one expect. */
+function alarmWords({ bundle, watch, seen, expected, thresholdScale }: ConsoleAlarm): string {
+  if (watch === 'exit-share') {
+    return `${bundle}: ${percent(seen)} of the images are sure on the device, ${percent(expected)} at calibration`;
+  }
+  const thresholds = thresholdScale > 0 ? `thresholds × ${figure(thresholdScale)}` : 'nothing leaves there';
+  return `${bundle}: the cloud disagrees in ${percent(seen)} of the audits, ${percent(expected)} allowed; ${thresholds}`;
 }
 
 /** Where all are shown each keeps its place. */

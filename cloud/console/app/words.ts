@@ -12,6 +12,11 @@ export function figure(value: number): string {
   return Math.abs(value) >= 100 ? whole.format(value) : short.format(value);
 }
 
+/** A share of 0 to 1 in percent. */
+export function percent(share: number): string {
+  return `${short.format(100 * share)} %`;
+}
+
 /** A duration given in milliseconds; a dash for none. */
 export function duration(ms: number | null): string {
   if (ms === null) return '–';
