@@ -76,6 +76,7 @@ export async function startCloud(config: CloudConfig): Promise<RunningCloud> {
     config.bundleFolders.map(async (folder) => serveBundle(await openBundle(bundleFolder(folder)))),
   );
   refuseTwins(bundles);
+  refuseSettingsOfOthers(config, bundles);
   const page = await pageOf(config);
   const runner = await startRunner(
     config,
@@ -144,4 +145,17 @@ function refuseTwins(bundles: readonly ServedBundle[]): void {
     const what = twin.id === id ? `the id '${id}'` : 'digests that begin alike';
     throw new OfframpError('CONFIG_INVALID', `Two bundles have ${what}; serve each bundle once`);
   }
+}
+
+/** A name that is written wrongly would leave its bundle with the defaults. What a repository has may come later. */
+function refuseSettingsOfOthers(
+  { batching = {}, repositoryFolder }: CloudConfig,
+  bundles: readonly ServedBundle[],
+): void {
+  if (repositoryFolder !== undefined) return;
+  const ids = bundles.map(({ id }) => id);
+  const other = Object.keys(batching).find((id) => !ids.includes(id));
+  if (other === undefined) return;
+  const message = `bundles.${other}: got settings of a bundle that is not served, expected one of ${ids.join(', ')}`;
+  throw new OfframpError('CONFIG_INVALID', message);
 }
