@@ -47,6 +47,7 @@ function words(bench: CloudBench, { connections, budgetMs }: BenchCloudCommandOp
     milliseconds(served.latencyMs.p99),
   ]);
   const loads = bench.openLoop.map((point) => [
+    percent(point.offeredShare, 0),
     point.offeredRowsPerSecond.toFixed(0),
     point.goodputRowsPerSecond.toFixed(0),
     percent(point.rejectedShare, 1),
@@ -60,7 +61,7 @@ function words(bench: CloudBench, { connections, budgetMs }: BenchCloudCommandOp
     `ratio ${bench.ratio.toFixed(3)} (median); one row a batch ${bench.single.rowsPerSecond.toFixed(0)} rows/s, p99 ${milliseconds(bench.single.latencyMs.p99)}`,
     '',
     `open loop, budget ${budgetMs} ms, times from the moment a row was meant to be sent`,
-    table(['offered/s', 'in time/s', 'not in time', 'p50', 'p95', 'p99'], loads),
-    `at the highest load ${percent(bench.goodputKept, 1)} of the best goodput`,
+    table(['load', 'offered/s', 'in time/s', 'not in time', 'p50', 'p95', 'p99'], loads),
+    `past capacity at least ${percent(bench.goodputKept, 1)} of the best goodput`,
   ].join('\n');
 }
