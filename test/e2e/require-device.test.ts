@@ -47,4 +47,13 @@ withoutGpu('bench device says what to install, and measures nothing', async () =
   }
 });
 
+Devices('bench device --served wants real images before it begins', async () => {
+  const { ending, stdout, stderr } = await runCommand(['bench', 'device', '--served'], {
+    ...hidden,
+    OFFRAMP_DATA: undefined,
+  });
+  assert.equal([ending, stdout], [1, '']);
+  assert.match(stderr, /^DATA_MISSING: /m);
+});
+
 Devices.run();
