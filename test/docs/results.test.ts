@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type CloudBench, goodputKept } from '../../scripts/bench/cloud/bench.ts';
+import type { DeviceBench } from '../../scripts/bench/device/bench.ts';
 import type { EdgeBench } from '../../scripts/bench/edge/bench.ts';
 import { pagePath, readPage } from './page.ts';
 
@@ -103,6 +104,32 @@ Server('says how much goodput is left past capacity', () => {
 });
 
 Server.run();
+
+const Device = suite('docs/results.md, WebGPU in software');
+
+Device('has how far each bundle is from the CPU', () => {
+  const { bundles } = results<DeviceBench>('device-swiftshader.json');
+  assert.equal(
+    rows(section('On a GPU'), /^b-/),
+    bundles.map(({ bundle, segments }) => {
+      const all = segments.map(({ comparison }) => comparison);
+      const codes = all.flatMap((one) => one.codes ?? []);
+      const furthest = Math.max(...all.map(({ largestLogitDifference }) => largestLogitDifference));
+      return [
+        bundle,
+        String(sum(all.map(({ labelsDiffering }) => labelsDiffering))),
+        `${sum(codes.map(({ differing }) => differing))} of ${sum(codes.map(({ compared }) => compared))}`,
+        furthest.toExponential(1),
+      ];
+    }),
+  );
+});
+
+Device.run();
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
 
 const Agent = suite('docs/results.md, the agent');
 const edge = results<EdgeBench>('edge.json');
