@@ -13,6 +13,7 @@ import type { LoadingRunner, Provider, RunnerProvider, SegmentGraph } from '../s
 import { WorkerPool } from '../shared/runtime/node/index.ts';
 import type { Tracer } from '../shared/trace/index.ts';
 import type { Scheduler } from './batching/index.ts';
+import { bundleNames } from './bundle-repository.ts';
 import type { AssetSource } from './console/index.ts';
 import { type RemoteServer, startRemoteRunner } from './executors/index.ts';
 import type { CloudLimits } from './limits.ts';
@@ -75,6 +76,8 @@ export async function startCloud(config: CloudConfig): Promise<RunningCloud> {
   const bundles = await Promise.all(
     config.bundleFolders.map(async (folder) => serveBundle(await openBundle(bundleFolder(folder)))),
   );
+  // What cannot be read is better known now than when somebody wants something out of it.
+  if (config.repositoryFolder !== undefined) await bundleNames(config.repositoryFolder);
   refuseTwins(bundles);
   refuseSettingsOfOthers(config, bundles);
   const page = await pageOf(config);

@@ -72,4 +72,10 @@ Start('with a repository there may be settings of a bundle that comes later', as
   assert.is(await cloud.stop(), 0);
 });
 
+Start('a repository that cannot be read stops the start', async () => {
+  const { code, message } = await refusal([model], { repositoryFolder: join(folder, 'nowhere') });
+  assert.is(code, 'CONFIG_INVALID');
+  assert.match(message, /^Cannot read the repository of bundles: .*nowhere/);
+});
+
 Start.run();

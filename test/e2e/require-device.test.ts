@@ -27,6 +27,7 @@ withoutGpu('auto with --require-device does not start', async () => {
   const { ending, stdout, stderr } = await runCommand(args, hidden);
   assert.equal([ending, stdout], [1, '']);
   assert.match(stderr, /^PROVIDER_UNAVAILABLE: .* cuda, webgpu .*/m);
+  assert.match(stderr, /cuDNN 9.*libvulkan1.*see "On a GPU machine"/, 'what to install is said');
 });
 
 Devices('the CPU with --require-device is refused', async () => {
