@@ -284,7 +284,8 @@ export class Session implements TransportEvents {
       onResult: (result) => {
         traced?.onResult(result);
         this.tally.onAnswer(request.cut, result.exits);
-        onAnswered(served.id, (clock.now() - startMs) / 1000);
+        // Nobody waits any more for the answer of a connection that has closed.
+        if (this.#inFlight.has(id)) onAnswered(served.id, (clock.now() - startMs) / 1000);
         this.#answer(id, () => encodeResult({ id, ...result }));
       },
       onError: (error) => {

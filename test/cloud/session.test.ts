@@ -276,6 +276,14 @@ Requests('are counted when they are answered, with the time from the whole reque
   assert.equal(made.answered, [[bundleId, 0.25]]);
 });
 
+Requests('are not counted as answered when their device has gone meanwhile', async () => {
+  const made = greeted();
+  made.session.onMessage(infer(1));
+  made.session.onClose();
+  await finish(made, 0);
+  assert.equal(made.answered, []);
+});
+
 Requests('id 0, which belongs to the connection, ends it', () => {
   const made = greeted();
   made.session.onMessage(infer(0));
