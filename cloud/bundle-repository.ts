@@ -27,14 +27,7 @@ export class BundleRepository implements RepositoryAdmin {
 
   /** @throws OfframpError CONFIG_INVALID when the folder cannot be read. */
   async available(): Promise<readonly string[]> {
-    const { folder } = this.#options;
-    try {
-      const entries = await readdir(folder, { withFileTypes: true });
-      return entries.flatMap((entry) => (entry.isDirectory() ? [entry.name] : [])).sort();
-    } catch (cause) {
-      const message = `Cannot read the repository of bundles: ${reasonOf(cause)}`;
-      throw new OfframpError('CONFIG_INVALID', message, { cause });
-    }
+    return bundleNames(this.#options.folder);
   }
 
   load(id: string): Promise<void> {
@@ -71,5 +64,19 @@ export class BundleRepository implements RepositoryAdmin {
       logger.warn({ bundle: id, code: error.code }, `bundle not ${verb}ed: ${error.message}`);
       throw error;
     }
+  }
+}
+
+/**
+ * Names of the folders in a repository.
+ * @throws OfframpError CONFIG_INVALID when it cannot be read.
+ */
+export async function bundleNames(folder: string): Promise<string[]> {
+  try {
+    const entries = await readdir(folder, { withFileTypes: true });
+    return entries.flatMap((entry) => (entry.isDirectory() ? [entry.name] : [])).sort();
+  } catch (cause) {
+    const message = `Cannot read the repository of bundles: ${reasonOf(cause)}`;
+    throw new OfframpError('CONFIG_INVALID', message, { cause });
   }
 }

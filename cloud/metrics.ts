@@ -41,6 +41,12 @@ export class CloudMetrics implements EngineObserver, DecoderObserver {
   readonly #batchRows = this.#histogram('batch_rows', 'Rows per batch', ['bundle', 'cut'], rows);
   readonly #run = this.#histogram('batch_run_seconds', 'Compute time of a batch', ['bundle', 'cut'], seconds);
   readonly #queue = this.#histogram('queue_seconds', 'Time a request waited for an executor', [], seconds);
+  readonly #request = this.#histogram(
+    'request_seconds',
+    'Time from a whole request to its answer',
+    ['bundle', 'by'],
+    seconds,
+  );
   readonly #decode = this.#histogram('decode_seconds', 'Time to decode one picture', [], seconds);
 
   readonly #clientRows = this.#counter('client_rows_total', 'Rows taken in, by client', ['client']);
@@ -131,6 +137,11 @@ export class CloudMetrics implements EngineObserver, DecoderObserver {
   onQueued(waitedSeconds: number): void {
     this.#queue.observe(waitedSeconds);
     this.#tap?.onQueued(waitedSeconds);
+  }
+
+  /** @param by what a request came by. */
+  onAnswered(bundle: string, by: 'device' | 'http', tookSeconds: number): void {
+    this.#request.observe({ bundle, by }, tookSeconds);
   }
 
   onDecoded(tookSeconds: number): void {

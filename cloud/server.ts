@@ -161,6 +161,7 @@ export class CloudServer implements SecretsUser {
         runsOf: (served) => this.#engine.runsOf(served),
         submit: (work) => this.#pictures.submit(work),
         onRefused: (code) => this.#metrics.onRefused(code),
+        onAnswered: (bundle, seconds) => this.#metrics.onAnswered(bundle, 'device', seconds),
         onReady: (agent, client) => {
           logger.info({ agent, client, connections: this.#devices.size }, 'device connected');
         },
@@ -176,6 +177,7 @@ export class CloudServer implements SecretsUser {
       draining: () => this.#draining,
       identify: (request, scope) => this.#perimeter.identify(request, scope),
       onRefused: (code) => this.#metrics.onRefused(code),
+      onAnswered: (bundle, seconds) => this.#metrics.onAnswered(bundle, 'http', seconds),
       ...this.#admin,
     });
     this.#app = this.#routes();

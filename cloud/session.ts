@@ -62,6 +62,8 @@ export interface SessionHost {
   /** Counts a refusal by its code. */
   onRefused(code: OfframpError['code']): void;
   onReady(agent: string, client: string): void;
+  /** Hears how long an answer took, from the whole request on. */
+  onAnswered(bundle: string, seconds: number): void;
 }
 
 /** Close codes of RFC 6455 section 7.4.1. */
@@ -296,6 +298,8 @@ export class Session implements TransportEvents {
 
   #submit(id: number, served: ServedBundle, request: InferRequest): () => void {
     const traced = traceWork(this.#host, 'infer', served, request);
+    const { clock, onAnswered } = this.#host;
+    const startMs = clock.now();
     return this.#host.submit({
       served,
       cut: request.cut,
@@ -308,6 +312,8 @@ export class Session implements TransportEvents {
       onResult: (result) => {
         traced?.onResult(result);
         this.tally.onAnswer(request.cut, result.exits);
+        // Nobody waits any more for the answer of a connection that has closed.
+        if (this.#inFlight.has(id)) onAnswered(served.id, (clock.now() - startMs) / 1000);
         this.#answer(id, () => encodeResult({ id, ...result }));
       },
       onError: (error) => {

@@ -13,6 +13,7 @@ import type { LoadingRunner, Provider, RunnerProvider, SegmentGraph } from '../s
 import { WorkerPool } from '../shared/runtime/node/index.ts';
 import type { Tracer } from '../shared/trace/index.ts';
 import type { Scheduler } from './batching/index.ts';
+import { bundleNames } from './bundle-repository.ts';
 import type { AssetSource } from './console/index.ts';
 import { type RemoteServer, startRemoteRunner } from './executors/index.ts';
 import type { CloudLimits } from './limits.ts';
@@ -75,7 +76,10 @@ export async function startCloud(config: CloudConfig): Promise<RunningCloud> {
   const bundles = await Promise.all(
     config.bundleFolders.map(async (folder) => serveBundle(await openBundle(bundleFolder(folder)))),
   );
+  // What cannot be read is better known now than when somebody wants something out of it.
+  if (config.repositoryFolder !== undefined) await bundleNames(config.repositoryFolder);
   refuseTwins(bundles);
+  refuseSettingsOfOthers(config, bundles);
   const page = await pageOf(config);
   const runner = await startRunner(
     config,
@@ -144,4 +148,17 @@ function refuseTwins(bundles: readonly ServedBundle[]): void {
     const what = twin.id === id ? `the id '${id}'` : 'digests that begin alike';
     throw new OfframpError('CONFIG_INVALID', `Two bundles have ${what}; serve each bundle once`);
   }
+}
+
+/** A name that is written wrongly would leave its bundle with the defaults. What a repository has may come later. */
+function refuseSettingsOfOthers(
+  { batching = {}, repositoryFolder }: CloudConfig,
+  bundles: readonly ServedBundle[],
+): void {
+  if (repositoryFolder !== undefined) return;
+  const ids = bundles.map(({ id }) => id);
+  const other = Object.keys(batching).find((id) => !ids.includes(id));
+  if (other === undefined) return;
+  const message = `bundles.${other}: got settings of a bundle that is not served, expected one of ${ids.join(', ')}`;
+  throw new OfframpError('CONFIG_INVALID', message);
 }

@@ -29,6 +29,8 @@ export interface InferRouteOptions {
   readonly intake: Intake;
   readonly turns: TurnNames;
   readonly statistics: Statistics;
+  /** Hears how long an answer took, from the whole request on. */
+  readonly onAnswered: (bundle: string, seconds: number) => void;
   /** Whether the server is stopping. */
   readonly draining: () => boolean;
   readonly clock: Clock;
@@ -141,7 +143,7 @@ async function receive(
 
 /** Has a request computed, within what its caller may use, and counts what became of it. */
 async function answer(
-  { host, statistics, clock, tracer }: InferRouteOptions,
+  { host, statistics, onAnswered, clock, tracer }: InferRouteOptions,
   { model, checked, time, caller, turn, signal, trace, startMs }: Inference,
 ): Promise<EncodedResponse> {
   caller.begin(checked.rows);
@@ -157,6 +159,7 @@ async function answer(
     const computedMs = clock.now();
     const response = respond(model, checked, outputs);
     const endMs = clock.now();
+    onAnswered(model.served.id, (endMs - startMs) / 1000);
     statistics.onSuccess(model.name, {
       totalNanos: (endMs - startMs) * 1e6,
       queueNanos: outputs.queueMicros * 1000,

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { providers } from '../../shared/runtime/index.ts';
+import { cloudBenchDefaults as usual } from '../bench/cloud/defaults.ts';
 import { emulatorNames } from '../bench/e2e/emulator-names.ts';
 import { exitModes } from '../bench/scheduler/service.ts';
 import { deviceOption, RepeatableOption, share, threadsOrAuto, wholeNumber } from '../options.ts';
@@ -111,19 +112,29 @@ function addCloud(command: Command): void {
     .option('--bundle <id or folder>', 'bundle to serve', 'b-resnet-cifar10')
     .option('--data <folder>', 'folder of the data sets (or OFFRAMP_DATA)')
     .addOption(deviceOption())
-    .option('--connections <number>', 'devices, each with one row under way', wholeNumber(1, 10_000), 64)
-    .option('--workers <number>', 'inference threads', wholeNumber(1, 64), 1)
-    .option('--threads <number>', 'threads inside each', wholeNumber(1, 256), 1)
-    .option('--max-batch-rows <number>', 'rows of the largest batch', wholeNumber(1, 1024), 64)
-    .option('--budget-ms <number>', 'time for an answer', wholeNumber(1, 600_000), 500)
-    .option('--seconds <number>', 'length of every measurement', wholeNumber(1, 600), 4)
+    .option(
+      '--connections <number>',
+      'devices, each with one row under way',
+      wholeNumber(1, 10_000),
+      usual.connections,
+    )
+    .option('--workers <number>', 'inference threads', wholeNumber(1, 64), usual.workers)
+    .option('--threads <number>', 'threads inside each', wholeNumber(1, 256), usual.threads)
+    .option(
+      '--max-batch-rows <number>',
+      'rows of the largest batch',
+      wholeNumber(1, 1024),
+      usual.maxBatchRows,
+    )
+    .option('--budget-ms <number>', 'time for an answer', wholeNumber(1, 600_000), usual.budgetMs)
+    .option('--seconds <number>', 'length of every measurement', wholeNumber(1, 600), usual.seconds)
     .option(
       '--rounds <number>',
       'times that the segment alone and the server take turns',
       wholeNumber(1, 100),
-      3,
+      usual.rounds,
     )
-    .option('--seed <number>', 'of the arrivals', wholeNumber(0, 2 ** 31), 1)
+    .option('--seed <number>', 'of the arrivals', wholeNumber(0, 2 ** 31), usual.seed)
     .option('--json', 'print JSON')
     .action(async (options) => {
       const { benchCloudCommand } = await import('../commands/bench-cloud.ts');
@@ -140,6 +151,7 @@ function addDevice(command: Command): void {
       examples(
         'offramp bench device --device webgpu --data ../data --json',
         'offramp bench device --device cuda --bundle b-lenet-mnist --images 64 --passes 0',
+        'offramp bench device --device cuda --data ../data --served --out cuda.json',
       ),
     )
     .addOption(
@@ -166,6 +178,14 @@ function addDevice(command: Command): void {
       wholeNumber(0, 10_000),
       20,
     )
+    .option('--served', 'then measure a server on the device too, as bench cloud does, with each bundle')
+    .option(
+      '--seconds <number>',
+      'length of every measurement of a server',
+      wholeNumber(1, 600),
+      usual.seconds,
+    )
+    .option('--out <file>', 'write the figures into a file, as JSON')
     .option('--json', 'print JSON')
     .action(async (options) => {
       const { benchDeviceCommand } = await import('../commands/bench-device.ts');

@@ -1,9 +1,15 @@
+import { basename, dirname } from 'node:path';
+import { providers } from '../../shared/runtime/index.ts';
+import { benchCloud, type CloudBench } from '../bench/cloud/bench.ts';
+import { cloudBenchDefaults } from '../bench/cloud/defaults.ts';
+import { cloudBenchWords, cloudStageLabels } from '../bench/cloud/report.ts';
 import { type Adapters, findAdapters } from '../bench/device/adapters.ts';
 import { type BundleBench, benchDevice, type DeviceBench } from '../bench/device/bench.ts';
 import type { SegmentSpeed } from '../bench/device/runs.ts';
+import { makeResultFolder, writeResults } from '../evaluate/result-files.ts';
 import { recordRun } from '../evaluate/run-record.ts';
-import { acceleratorsOf, type Device } from '../options.ts';
-import { print, printJson, table, withProgress } from '../output.ts';
+import { acceleratorsOf, type Device, dataFolderOf } from '../options.ts';
+import { print, printJson, say, table, withProgress } from '../output.ts';
 import { bundleIds, findBundle } from '../project.ts';
 
 export interface BenchDeviceCommandOptions {
@@ -16,6 +22,10 @@ export interface BenchDeviceCommandOptions {
   readonly threads: number;
   readonly maxBatchRows: number;
   readonly passes: number;
+  /** Whether a server on the device is measured too. */
+  readonly served?: boolean;
+  readonly seconds: number;
+  readonly out?: string;
   readonly json?: boolean;
 }
 
@@ -25,23 +35,55 @@ const stageLabels = {
   cpu: 'bundles timed on the CPU',
 };
 
-/** Holds a GPU against the CPU: answers and speed of every segment. Exit code 1 when the answers differ. */
+/**
+ * Holds a GPU against the CPU: answers and speed of every segment, and then, where that is wanted and the answers are the CPU's, a
+ * server on it. Exit code 1 when the answers differ.
+ */
 export async function benchDeviceCommand(options: BenchDeviceCommandOptions): Promise<void> {
   const run = recordRun(process.argv.slice(2), new Date());
   const { bundle, data, device, images, tolerance, threads, maxBatchRows, passes } = options;
+  const bundleFolders = (bundle ?? bundleIds()).map(findBundle);
+  // Before minutes go by: a server is measured with codes of real images.
+  const dataFolder = options.served ? dataFolderOf(data) : (data ?? process.env.OFFRAMP_DATA);
+  if (options.out !== undefined) await makeResultFolder(dirname(options.out));
   const bench = await withProgress(stageLabels, (onProgress) =>
     benchDevice({
-      ...{ images, tolerance, threads, maxBatchRows, passes, onProgress },
-      bundleFolders: (bundle ?? bundleIds()).map(findBundle),
-      dataFolder: data ?? process.env.OFFRAMP_DATA,
+      ...{ images, tolerance, threads, maxBatchRows, passes, bundleFolders, dataFolder, onProgress },
       // The CPU held against itself would show nothing.
       providers: acceleratorsOf(device),
     }),
   );
+  const isServed = options.served === true && bench.agrees;
+  const served = isServed ? await serveAll(bench, bundleFolders, options) : undefined;
   const adapters = findAdapters(process.env);
-  if (options.json) printJson({ ...run, adapters, tolerance, threads, ...bench });
-  else print(words(bench, adapters, options));
+  const document = { ...run, adapters, tolerance, threads, ...bench, ...(served && { served }) };
+  if (options.json) printJson(document);
+  else print([words(bench, adapters, options), ...(served ?? []).map(cloudBenchWords)].join('\n\n'));
+  if (options.out !== undefined) {
+    const text = `${JSON.stringify(document, null, 1)}\n`;
+    const [path] = await writeResults(dirname(options.out), [{ name: basename(options.out), text }]);
+    say(`Written to ${path}`);
+  }
   if (!bench.agrees) process.exitCode = 1;
+}
+
+/** A server with each bundle in turn, on what the sessions really got. */
+async function serveAll(
+  { provider }: DeviceBench,
+  bundleFolders: readonly string[],
+  { data, maxBatchRows, seconds }: BenchDeviceCommandOptions,
+): Promise<CloudBench[]> {
+  const dataFolder = dataFolderOf(data);
+  const device: Device = providers.find((one) => one === provider) ?? 'auto';
+  const benches: CloudBench[] = [];
+  for (const bundleFolder of bundleFolders) {
+    const where = { bundleFolder, dataFolder, device, maxBatchRows, seconds };
+    const bench = await withProgress(cloudStageLabels, (onProgress) =>
+      benchCloud({ ...cloudBenchDefaults, ...where, onProgress }),
+    );
+    benches.push(bench);
+  }
+  return benches;
 }
 
 function words(

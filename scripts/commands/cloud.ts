@@ -19,6 +19,7 @@ import { acceleratorsOf, type Device, providersOf, tokenSource } from '../option
 import { listeningPlace, print, say } from '../output.ts';
 import { findPage } from '../page.ts';
 import { findBundle, version } from '../project.ts';
+import { unavailable } from '../unavailable.ts';
 import { remoteServerOf } from './remote.ts';
 import { tracingOf } from './tracing.ts';
 
@@ -59,6 +60,7 @@ export async function cloudCommand(options: CloudCommandOptions): Promise<void> 
   });
   const stopped = Promise.race([untilSignal(), asked]);
   const tracing = await tracingOf(options, 'offramp-cloud', logger);
+  const providers = providersFor(options);
   const cloud = await startCloud({
     host,
     port,
@@ -68,7 +70,7 @@ export async function cloudCommand(options: CloudCommandOptions): Promise<void> 
     trustedProxies: options.trustProxy ?? [],
     bundleFolders: options.bundle.map(findBundle),
     repositoryFolder: options.repository,
-    providers: providersFor(options),
+    providers,
     workers,
     threadsPerWorker: threads,
     remote: remoteServerOf(options),
@@ -81,6 +83,8 @@ export async function cloudCommand(options: CloudCommandOptions): Promise<void> 
     version,
     tracer: tracing?.tracer,
     logger,
+  }).catch((thrown) => {
+    throw unavailable(thrown, providers);
   });
   if (options.json) print(JSON.stringify({ listening: cloud.url, provider: cloud.provider }));
   else

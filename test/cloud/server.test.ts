@@ -86,6 +86,8 @@ Http('/metrics counts rows by exit, batches, bytes and connections', async () =>
   assert.is((rows[0] ?? 0) + (rows[1] ?? 0), 3);
   assert.is(await metric(`offramp_cloud_batch_rows_sum{bundle="${served.id}",cut="0"}`), 3);
   assert.is(await metric('offramp_cloud_queue_seconds_count'), 1);
+  const answered = `offramp_cloud_request_seconds_count{bundle="${served.id}",by="device"}`;
+  assert.is(await metric(answered), 1);
   assert.is(await metric('offramp_cloud_connections'), 1);
   assert.is(await metric('offramp_cloud_queued_rows'), 0);
   assert.is(await metric('offramp_cloud_running_rows'), 0);

@@ -51,6 +51,8 @@ interface Setting {
   readonly runner: HeldRunner;
   readonly refusals: string[];
   readonly ready: string[];
+  /** Bundle and seconds of every answer. */
+  readonly answered: [string, number][];
   readonly engine: ReturnType<typeof makeEngine>['engine'];
 }
 
@@ -64,6 +66,7 @@ function setting(
   const { engine } = makeEngine(runner, { clock: change.clock ?? clock, limits: engineLimits });
   const refusals: string[] = [];
   const ready: string[] = [];
+  const answered: [string, number][] = [];
   const tokens = parseTokens(change.tokens ?? token, 'the test');
   const openScopes = ['infer'] as const;
   const clients = new Clients({ tokens, openScopes, clock, epochMs: () => 0, onRows: () => {} });
@@ -79,9 +82,19 @@ function setting(
     submit: (work: Work) => engine.submit(work),
     onRefused: (code) => refusals.push(code),
     onReady: (agent) => ready.push(agent),
+    onAnswered: (bundle, seconds) => answered.push([bundle, seconds]),
   };
   const transport = new MemoryTransport();
-  return { session: new Session(host, transport), transport, clock, runner, refusals, ready, engine };
+  return {
+    session: new Session(host, transport),
+    transport,
+    clock,
+    runner,
+    refusals,
+    ready,
+    answered,
+    engine,
+  };
 }
 
 const hello = { agent: 'cam/1', token, bundles: [{ id: bundleId, digest }] };
@@ -288,6 +301,23 @@ Requests('are answered by id', async () => {
   assert.equal(result.exits, [0]);
   assert.is(result.logits.length, classes);
   assert.is(made.session.inFlight, 0);
+});
+
+Requests('are counted when they are answered, with the time from the whole request on', async () => {
+  const made = greeted();
+  made.session.onMessage(infer(1));
+  made.clock.advance(250);
+  assert.equal(made.answered, []);
+  await finish(made, 0);
+  assert.equal(made.answered, [[bundleId, 0.25]]);
+});
+
+Requests('are not counted as answered when their device has gone meanwhile', async () => {
+  const made = greeted();
+  made.session.onMessage(infer(1));
+  made.session.onClose();
+  await finish(made, 0);
+  assert.equal(made.answered, []);
 });
 
 Requests('id 0, which belongs to the connection, ends it', () => {

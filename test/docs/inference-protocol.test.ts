@@ -3,7 +3,8 @@ import * as assert from 'uvu/assert';
 import { defaultHttpLimits, extensions } from '../../cloud/http/index.ts';
 import { maxJsonDepth } from '../../cloud/http/json-body.ts';
 import { maxBudgetMs, maxJsonBytes, maxJsonNumbers } from '../../cloud/http/limits.ts';
-import { defaultCloudLimits } from '../../cloud/index.ts';
+import { CloudMetrics, defaultCloudLimits } from '../../cloud/index.ts';
+import { defineCloud } from '../../scripts/cli/cloud.ts';
 import { errorKind, isErrorCode } from '../../shared/errors.ts';
 import { HeldRunner } from '../cloud/engine-source.ts';
 import { startApi, stopAll } from '../cloud/http/api-source.ts';
@@ -76,4 +77,40 @@ Page('has one word for every extension that the server names', () => {
   for (const extension of extensions) assert.ok(page.includes(words[extension]), extension);
 });
 
+Page("names for Triton's options and metrics such as there are here", () => {
+  const part = page.split(/^## /m).find((one) => one.startsWith('Coming from Triton')) ?? '';
+  const ours = part
+    .split('\n')
+    .filter((line) => line.startsWith('| '))
+    .flatMap((line) => [...(line.split('|')[2] ?? '').matchAll(/`([^`]+)`/g)].map(([, name = '']) => name));
+  const options = ours.filter((name) => name.startsWith('--'));
+  assert.ok(options.length > 8);
+  const known = defineCloud().options.map(({ long }) => long);
+  assert.equal(
+    options.filter((name) => !known.includes(name)),
+    [],
+  );
+  const metrics = ours
+    .filter((name) => name.startsWith('offramp_'))
+    .map((name) => name.replace(/_count$/, ''));
+  assert.ok(metrics.length > 6);
+  const exposed = idleMetrics()
+    .registry.getMetricsAsArray()
+    .map(({ name }) => name);
+  assert.equal(
+    metrics.filter((name) => !exposed.includes(name)),
+    [],
+  );
+});
+
 Page.run();
+
+function idleMetrics(): CloudMetrics {
+  return new CloudMetrics('cpu', {
+    load: () => ({ queuedRows: 0, runningRows: 0 }),
+    undecodedRows: () => 0,
+    connections: () => 0,
+    clientConnections: () => new Map(),
+    tlsExpiresAtMs: () => undefined,
+  });
+}

@@ -27,6 +27,7 @@ withoutGpu('auto with --require-device does not start', async () => {
   const { ending, stdout, stderr } = await runCommand(args, hidden);
   assert.equal([ending, stdout], [1, '']);
   assert.match(stderr, /^PROVIDER_UNAVAILABLE: .* cuda, webgpu .*/m);
+  assert.match(stderr, /cuDNN 9.*libvulkan1.*see "On a GPU machine"/, 'what to install is said');
 });
 
 Devices('the CPU with --require-device is refused', async () => {
@@ -45,6 +46,15 @@ withoutGpu('bench device says what to install, and measures nothing', async () =
     assert.equal([ending, stdout], [1, '']);
     assert.match(stderr, new RegExp(`^PROVIDER_UNAVAILABLE: [^]*${need}[^]*On a GPU machine`, 'm'));
   }
+});
+
+Devices('bench device --served wants real images before it begins', async () => {
+  const { ending, stdout, stderr } = await runCommand(['bench', 'device', '--served'], {
+    ...hidden,
+    OFFRAMP_DATA: undefined,
+  });
+  assert.equal([ending, stdout], [1, '']);
+  assert.match(stderr, /^DATA_MISSING: /m);
 });
 
 Devices.run();

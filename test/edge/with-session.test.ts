@@ -47,6 +47,7 @@ function joined(): { uplink: Uplink; clock: VirtualClock; work: Work[]; refusals
           },
           onRefused: (code) => refusals.push(code),
           onReady: () => {},
+          onAnswered: () => {},
         },
         far,
       );

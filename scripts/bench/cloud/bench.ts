@@ -38,7 +38,20 @@ export interface Round {
   readonly ratio: number;
 }
 
+/** What a load was, and what came of it. */
+export interface LoadPoint extends OpenLoopServed {
+  /** Of the capacity found in a closed loop. */
+  readonly offeredShare: number;
+}
+
+/** What was measured with; without it the figures say little. */
+export type CloudBenchSettings = Pick<
+  CloudBenchOptions,
+  'budgetMs' | 'connections' | 'maxBatchRows' | 'seconds' | 'seed' | 'threads' | 'workers'
+>;
+
 export interface CloudBench {
+  readonly settings: CloudBenchSettings;
   readonly bundle: string;
   readonly digest: string;
   /** The last cut: a single segment lies behind it, which every row goes through. */
@@ -50,8 +63,8 @@ export interface CloudBench {
   readonly ratio: number;
   /** The same server made to run every request by itself. */
   readonly single: Served;
-  readonly openLoop: readonly OpenLoopServed[];
-  /** Goodput at the highest load offered, over the best of all loads. */
+  readonly openLoop: readonly LoadPoint[];
+  /** The least goodput of all loads past capacity, over the best of all loads. */
   readonly goodputKept: number;
 }
 
@@ -70,8 +83,8 @@ export async function benchCloud(options: CloudBenchOptions): Promise<CloudBench
   const single = await onServer(bundle, cut, rows, { ...options, maxBatchRows: 1 }, closedLoop);
   const capacity = Math.max(...rounds.map(({ served }) => served.rowsPerSecond));
   const open = await onServer(bundle, cut, rows, options, (load) => sweep(load, capacity, options));
-  const goodputs = open.map(({ goodputRowsPerSecond }) => goodputRowsPerSecond);
   return {
+    settings: settingsOf(options),
     bundle: bundle.manifest.id,
     digest: bundle.digest,
     cut,
@@ -80,8 +93,22 @@ export async function benchCloud(options: CloudBenchOptions): Promise<CloudBench
     ratio: median(rounds.map(({ ratio }) => ratio)),
     single,
     openLoop: open,
-    goodputKept: (goodputs.at(-1) ?? 0) / Math.max(...goodputs),
+    goodputKept: goodputKept(open),
   };
+}
+
+function settingsOf(options: CloudBenchOptions): CloudBenchSettings {
+  const { budgetMs, connections, maxBatchRows, seconds, seed, threads, workers } = options;
+  return { budgetMs, connections, maxBatchRows, seconds, seed, threads, workers };
+}
+
+/** The least goodput past capacity, over the best at any load; whether a server that has too much to do still does as much. */
+export function goodputKept(
+  points: readonly Pick<LoadPoint, 'goodputRowsPerSecond' | 'offeredShare'>[],
+): number {
+  const goodputOf = ({ goodputRowsPerSecond }: (typeof points)[number]) => goodputRowsPerSecond;
+  const past = points.filter(({ offeredShare }) => offeredShare > 1);
+  return Math.min(...past.map(goodputOf)) / Math.max(...points.map(goodputOf));
 }
 
 async function measureRounds(
@@ -123,11 +150,11 @@ async function sweep(
   load: LoadOptions,
   capacity: number,
   { seed, onProgress }: CloudBenchOptions,
-): Promise<OpenLoopServed[]> {
+): Promise<LoadPoint[]> {
   const random = seededRandom(seed);
-  const points: OpenLoopServed[] = [];
-  for (const share of loadShares) {
-    points.push(await openLoop(load, share * capacity, random));
+  const points: LoadPoint[] = [];
+  for (const offeredShare of loadShares) {
+    points.push({ offeredShare, ...(await openLoop(load, offeredShare * capacity, random)) });
     onProgress('open', points.length, loadShares.length);
   }
   return points;

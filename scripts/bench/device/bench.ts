@@ -6,9 +6,9 @@ import { type Provider, type Runner, segmentKey } from '../../../shared/runtime/
 import { WorkerPool } from '../../../shared/runtime/node/index.ts';
 import { demoImages } from '../../demo/images.ts';
 import type { StageProgress } from '../../output.ts';
+import { unavailable } from '../../unavailable.ts';
 import { agrees, type Comparison, compareOutputs, type SegmentOutputs } from './compare.ts';
 import { batchSizes, runRows, type SegmentInput, type SegmentSpeed, timeSegment } from './runs.ts';
-import { unavailable } from './unavailable.ts';
 
 export interface DeviceBenchOptions {
   readonly bundleFolders: readonly string[];

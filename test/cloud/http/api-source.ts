@@ -116,6 +116,7 @@ export async function startApi(change: ApiChange = {}): Promise<RunningApi> {
     draining: () => false,
     ready: () => pool.parallel > 0,
     onRefused: (code: string, _request: IncomingMessage) => refusals.push(code),
+    onAnswered: () => {},
     ...change,
   });
   const app = fastify({ keepAliveTimeout: 1000, forceCloseConnections: true });

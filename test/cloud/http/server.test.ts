@@ -41,6 +41,7 @@ Server('shares batches and metrics with the devices', async () => {
   const { server, metric } = await startServer();
   await post(`${server.url}/v2/models/${served.id}/infer`, image, headers);
   assert.is(await metric(`offramp_cloud_batch_rows_sum{bundle="${served.id}",cut="0"}`), 1);
+  assert.is(await metric(`offramp_cloud_request_seconds_count{bundle="${served.id}",by="http"}`), 1);
   await post(`${server.url}/v2/models/nope/infer`, image, headers);
   assert.is(await metric('offramp_cloud_refusals_total{code="NOT_FOUND"}'), 1);
 });
