@@ -110,6 +110,7 @@ function idleMetrics(): CloudMetrics {
     load: () => ({ queuedRows: 0, runningRows: 0 }),
     undecodedRows: () => 0,
     connections: () => 0,
+    alarmedDevices: () => ({}),
     clientConnections: () => new Map(),
     tlsExpiresAtMs: () => undefined,
   });
