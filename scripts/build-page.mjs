@@ -4,16 +4,15 @@
  */
 import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { basename, dirname, extname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { evaluatesNothing } from './evaluates-nothing.mjs';
+import { wasmFiles, webGpuFiles } from './web-runtime-files.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const sources = join(root, 'edge', 'page');
-const { resolve } = createRequire(import.meta.url);
 const readJson = (path) => JSON.parse(readFileSync(path, 'utf8'));
 
 const types = {
@@ -42,9 +41,7 @@ export async function buildPage(folder, codings = []) {
   mkdirSync(folder, { recursive: true });
   const { version } = readJson(join(root, 'package.json'));
   const runtime = `onnxruntime-${readJson(join(root, 'node_modules', 'onnxruntime-web', 'package.json')).version}`;
-  for (const file of ['ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm']) {
-    cpSync(resolve(`onnxruntime-web/${file}`), join(folder, runtime, file));
-  }
+  for (const { name, path } of [...wasmFiles, ...webGpuFiles]) cpSync(path, join(folder, runtime, name));
   for (const file of ['icon.svg', 'page.webmanifest']) cpSync(join(sources, file), join(folder, file));
   const common = {
     outdir: folder,
@@ -78,7 +75,8 @@ export async function buildPage(folder, codings = []) {
     join(folder, 'index.html'),
     html.replace('page.css', style).replace('main.ts', script).replace(/\n\s*/g, '\n'),
   );
-  const needed = filesUnder(folder).filter((path) => !path.endsWith('.txt'));
+  const later = webGpuFiles.map(({ name }) => `${runtime}/${name}`);
+  const needed = filesUnder(folder).filter((path) => !path.endsWith('.txt') && !later.includes(path));
   const shell = createHash('sha256');
   for (const path of needed) shell.update(readFileSync(join(folder, path)));
   await run('service-worker.ts', {
@@ -86,6 +84,7 @@ export async function buildPage(folder, codings = []) {
     define: {
       shellName: JSON.stringify(`shell-${shell.digest('hex').slice(0, 16)}`),
       shellFiles: JSON.stringify(needed.map((path) => (path === 'index.html' ? './' : path))),
+      laterFiles: JSON.stringify(later),
     },
   });
   const files = filesUnder(folder).map((path) => listed(folder, path, codings));

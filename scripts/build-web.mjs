@@ -1,25 +1,23 @@
 /**
- * Last part of `npm run build`: the agent of a page in two scripts that need nothing else but onnxruntime's two files, which are
+ * Last part of `npm run build`: the agent of a page in two scripts that need nothing else but onnxruntime's files, which are
  * copied beside them, and the page that shows it. `node scripts/build-web.mjs` builds into dist/edge/web and dist/edge/page, with a folder
  * only the scripts, into that.
  */
 import { cpSync, mkdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { buildConsole } from './build-console.mjs';
 import { buildPage } from './build-page.mjs';
 import { evaluatesNothing } from './evaluates-nothing.mjs';
+import { wasmFiles, webGpuFiles } from './web-runtime-files.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const [asked] = process.argv.slice(2);
 const folder = asked ?? join(root, 'dist', 'edge', 'web');
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-const { resolve } = createRequire(import.meta.url);
 
 const scripts = { 'offramp-web': 'index.ts', 'offramp-web-worker': 'worker.ts' };
-const runtimeFiles = ['ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm'];
 
 mkdirSync(folder, { recursive: true });
 for (const [name, entry] of Object.entries(scripts)) {
@@ -40,7 +38,7 @@ for (const [name, entry] of Object.entries(scripts)) {
     logLevel: 'warning',
   });
 }
-for (const file of runtimeFiles) cpSync(resolve(`onnxruntime-web/${file}`), join(folder, file));
+for (const { name, path } of [...wasmFiles, ...webGpuFiles]) cpSync(path, join(folder, name));
 process.stdout.write(`${folder}: ${Object.keys(scripts).length} scripts for pages, and onnxruntime\n`);
 if (asked === undefined) {
   await buildConsole(join(root, 'dist', 'cloud', 'console', 'built'));

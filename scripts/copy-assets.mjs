@@ -13,6 +13,7 @@ const builders = [
   'build-web.mjs',
   'copy-assets.mjs',
   'evaluates-nothing.mjs',
+  'web-runtime-files.mjs',
 ];
 const notCopied = new Set(builders.map((name) => join('scripts', name)));
 /** Built by `build-page.mjs` and `build-console.mjs`. */

@@ -1,8 +1,10 @@
 import {
   type AgentEvent,
   type AgentSettings,
+  type AgentStatus,
   type Answer,
   OfframpError,
+  type PageProvider,
   type Problem,
   type SettingsInUse,
   startAgent,
@@ -21,6 +23,8 @@ export interface HostState {
   readonly server?: string;
   readonly problem?: Problem;
   readonly settings?: SettingsInUse;
+  /** What the agent's sessions got. */
+  readonly runsOn?: Pick<AgentStatus, 'provider' | 'threads'>;
 }
 
 type ClassifyListener = NonNullable<Parameters<WebAgent['classify']>[1]>['onDevice'];
@@ -30,6 +34,8 @@ const tokenKey = 'offramp-token';
 /** The agent of the page: one at a time, another one for another bundle or token. */
 export class AgentHost {
   readonly link = new LinkControl();
+  /** What the next start asks for. */
+  provider: PageProvider = 'auto';
   readonly #config: PageConfig;
   readonly #onChange: (state: HostState) => void;
   #state: HostState = { connection: 'none' };
@@ -60,15 +66,16 @@ export class AgentHost {
       bundleUrl: `models/${id}/`,
       ...(cloudUrls.length > 0 && { cloudUrl: cloudUrls }),
       ...(token !== null && { token }),
+      provider: this.provider,
       workerUrl: `${workerFile}#${this.link.name}`,
       wasmUrl: runtimeFolder,
     });
     if (turn !== this.#turn) return agent.close();
     agent.onEvent((event) => this.#onEvent(agent, event));
-    const { settings, cloud } = await agent.status();
+    const { settings, cloud, provider, threads } = await agent.status();
     const [server] = cloud?.servers.filter(({ connected }) => connected) ?? [];
     this.#set({
-      ...{ agent, settings },
+      ...{ agent, settings, runsOn: { provider, threads } },
       connection: cloud === undefined ? 'none' : server === undefined ? 'looking' : 'connected',
       ...(server?.server !== undefined && { server: server.server }),
     });

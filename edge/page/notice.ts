@@ -1,4 +1,6 @@
+import { OfframpError } from '../web/index.ts';
 import { element, setText } from './dom.ts';
+import { faultWords } from './words.ts';
 
 /** The one place where the page says that something went wrong; it goes on all the same. */
 export class Notice {
@@ -18,6 +20,14 @@ export class Notice {
       this.hide();
       retry?.();
     };
+  }
+
+  /** Says in words what was thrown. */
+  fault(thrown: unknown, retry?: () => unknown): void {
+    const { code, message } = OfframpError.from(thrown);
+    // Whoever has begun another start knows.
+    if (code === 'RUNTIME_STOPPED') return;
+    this.show(faultWords(code, message), retry);
   }
 
   hide(): void {

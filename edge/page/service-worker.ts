@@ -5,6 +5,8 @@ import type { KeepOrder } from './offline.ts';
 /** Put in by `scripts/build-page.mjs`: changes with any file of the page. */
 declare const shellName: string;
 declare const shellFiles: readonly string[];
+/** What few visitors need: kept when it was used. */
+declare const laterFiles: readonly string[];
 
 /** What of a service worker is used; the library of types for pages has none of it. */
 interface ExtendableEvent extends Event {
@@ -54,10 +56,10 @@ worker.addEventListener('fetch', (event) => {
   const { request } = event;
   const url = new URL(request.url);
   if (request.method !== 'GET' || url.origin !== worker.location.origin) return;
-  const isShell = shellFiles.some(
-    (file) => file !== './' && new URL(file, worker.location.href).href === url.href,
-  );
-  event.respondWith(isShell ? keptFirst(request) : serverFirst(request));
+  const isOf = (files: readonly string[]) =>
+    files.some((file) => file !== './' && new URL(file, worker.location.href).href === url.href);
+  if (isOf(shellFiles)) event.respondWith(keptFirst(request));
+  else event.respondWith(isOf(laterFiles) ? keptOnceUsed(request) : serverFirst(request));
 });
 
 worker.addEventListener('message', (event) => {
@@ -81,6 +83,13 @@ worker.addEventListener('message', (event) => {
 /** Names of the page's own files change with their content. */
 async function keptFirst(request: Request): Promise<Response> {
   return (await caches.match(request, { ignoreSearch: true })) ?? fetch(request);
+}
+
+async function keptOnceUsed(request: Request): Promise<Response> {
+  const response = await keptFirst(request);
+  const cache = await caches.open(shellName);
+  if (response.ok && (await cache.match(request)) === undefined) await cache.put(request, response.clone());
+  return response;
 }
 
 /** What may have changed comes from the server while there is one, and is kept. */

@@ -1,5 +1,5 @@
 /** What happened, in sentences that need no manual. */
-import type { Answer, ErrorCode } from '../web/index.ts';
+import type { Answer, BundleFacts, ErrorCode } from '../web/index.ts';
 import { bytes, entropy } from './format.ts';
 import type { HostState } from './host.ts';
 
@@ -81,12 +81,37 @@ const faults: Partial<Record<ErrorCode, string>> = {
   IMAGE_INVALID: 'That is no picture that this browser can read.',
   IMAGE_TOO_LARGE: 'That picture is too large.',
   PROVIDER_UNAVAILABLE:
-    'This browser does not let the page run WebAssembly, which the network needs. A setting or an extension may block it.',
+    'WebAssembly, which the network needs, did not start: its files cannot be loaded, or a setting or an extension of this browser blocks it.',
   RUNTIME_FAILED: "The page's worker failed. Load the page again.",
 };
 
 export function faultWords(code: ErrorCode, message: string): string {
   return faults[code] ?? `${message} (${code})`;
+}
+
+export const notReadyWords = 'The network is still loading. Try again in a moment.';
+
+/** @param message why WebGPU could not be had. */
+export function withoutWebGpuWords(message: string): string {
+  return `WebGPU did not start, so the page runs on WebAssembly again: ${message}`;
+}
+
+const providerNames: Readonly<Record<string, string>> = {
+  wasm: 'the processor, by WebAssembly',
+  webgpu: 'the graphics processor, by WebGPU',
+};
+
+/** Where the segments of this page really run. */
+export function providerWords({ provider, threads }: NonNullable<HostState['runsOn']>): string {
+  const count = provider === 'wasm' ? `, ${threads === 1 ? '1 thread' : `${threads} threads`}` : '';
+  return `Segments here run on ${providerNames[provider] ?? provider}${count}.`;
+}
+
+/** How a picture is given to a network. */
+export function inputWords({ inputShape, classes }: Pick<BundleFacts, 'inputShape' | 'classes'>): string {
+  const files = 'A picture can be pasted or dropped.';
+  if (inputShape[2] !== 1) return `This network knows: ${classes.join(', ')}. ${files}`;
+  return `Draw with mouse, finger or pen; with the keyboard: arrows move the pen, Shift and arrows draw. ${files}`;
 }
 
 /** What `getUserMedia` refuses with, Media Capture and Streams section 10.3. */

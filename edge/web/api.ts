@@ -20,6 +20,9 @@ export interface AgentSettings {
   readonly budgetMs?: number;
 }
 
+/** Where a page may ask its segments to run; what they got is in the status. */
+export type PageProvider = 'auto' | 'wasm' | 'webgpu';
+
 export interface StartOptions extends AgentSettings {
   /** Folder of the bundle, relative to the page. */
   readonly bundleUrl: string;
@@ -33,6 +36,8 @@ export interface StartOptions extends AgentSettings {
   readonly priority?: number;
   /** Images under way at once. Default: 256. */
   readonly maxInFlight?: number;
+  /** Where segments run here, default `auto`: `wasm`, which small networks are quickest on; `webgpu` loads 27 MB more. */
+  readonly provider?: PageProvider;
   /** Threads of a session. Default: half of the cores and at most four in a page that is cross-origin isolated, else one. */
   readonly threads?: number;
   /** The worker's script, of the page's own origin. Default: `offramp-web-worker.js` beside this module. */

@@ -9,6 +9,7 @@ export type {
   BundleFacts,
   ClassifyOptions,
   PageImage,
+  PageProvider,
   PlanStatus,
   Problem,
   ServerStatus,

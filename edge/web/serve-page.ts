@@ -1,5 +1,5 @@
 import { OfframpError } from '../../shared/errors.ts';
-import type { Provider, SegmentGraph } from '../../shared/runtime/index.ts';
+import type { SegmentGraph } from '../../shared/runtime/index.ts';
 import { type LibraryOf, startWebRunner, threadsFor } from '../../shared/runtime/web/index.ts';
 import { bundleAt } from './fetch-bundle.ts';
 import { HostedAgent, type HostedRuntime } from './hosted-agent.ts';
@@ -11,12 +11,11 @@ import {
   type StartOrder,
   type ToWorker,
 } from './messages.ts';
+import { providersOf } from './settings.ts';
 import type { OpenSocket } from './web-dial.ts';
 
 /** What a kind of worker computes with. */
 export interface WorkerRuntime {
-  /** Tried in this order. */
-  readonly providers: readonly Provider[];
   /** @param folderUrl where onnxruntime's files are. */
   readonly library: (folderUrl: string) => LibraryOf;
   /** Absent: the browser's own sockets. */
@@ -56,9 +55,10 @@ export function servePage(runtime: WorkerRuntime): void {
   });
 }
 
-function start(order: StartOrder, { providers, library, open }: WorkerRuntime): Promise<HostedAgent> {
+function start(order: StartOrder, { library, open }: WorkerRuntime): Promise<HostedAgent> {
   const facts = { isIsolated: self.crossOriginIsolated, cores: navigator.hardwareConcurrency };
   const threads = threadsFor(order.threads, facts);
+  const providers = providersOf(order.provider);
   const startRuntime = async (
     graphs: readonly SegmentGraph[],
     maxQueuedRuns: number,

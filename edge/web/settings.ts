@@ -1,7 +1,8 @@
 import type { Bundle } from '../../shared/bundle/index.ts';
 import { OfframpError } from '../../shared/errors.ts';
+import type { Provider } from '../../shared/runtime/index.ts';
 import { type FixedThresholds, fixedThresholds } from '../agent/index.ts';
-import type { AgentSettings, SettingsInUse } from './api.ts';
+import type { AgentSettings, PageProvider, SettingsInUse } from './api.ts';
 import type { StartOrder } from './messages.ts';
 
 /** What was asked for, with every place filled in but the cut. */
@@ -34,6 +35,19 @@ export function maxInFlightOf({ maxInFlight = usualMaxInFlight }: Pick<StartOrde
 /** @throws OfframpError CONFIG_INVALID. */
 export function checkPriority(priority: number | undefined): void {
   if (priority !== undefined) checkWhole('priority', priority, leastPriority);
+}
+
+const providers: Readonly<Record<PageProvider, Provider>> = { auto: 'wasm', wasm: 'wasm', webgpu: 'webgpu' };
+
+/**
+ * What is tried, in this order. One only: another than what was asked for would be a silent downgrade.
+ * @throws OfframpError CONFIG_INVALID.
+ */
+export function providersOf(asked: PageProvider = 'auto'): readonly Provider[] {
+  // A page without types may say anything.
+  if (Object.hasOwn(providers, asked)) return [providers[asked]];
+  const expected = Object.keys(providers).join(', ');
+  throw new OfframpError('CONFIG_INVALID', `provider: got ${asked}, expected one of ${expected}`);
 }
 
 function checkWhole(name: string, value: number, most: number): void {

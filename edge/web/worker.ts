@@ -1,5 +1,5 @@
 /** The script of a page's worker: agent, connection and inference, so that the page itself never waits. */
-import { wasmLibrary } from '../../shared/runtime/web/index.ts';
+import { webLibrary } from '../../shared/runtime/web/index.ts';
 import { servePage } from './serve-page.ts';
 
-servePage({ providers: ['wasm'], library: wasmLibrary });
+servePage({ library: webLibrary });

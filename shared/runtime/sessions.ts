@@ -26,6 +26,8 @@ interface Loaded {
   readonly warmRuns: readonly WarmRun[];
 }
 
+const fatalSeverity = 4;
+
 /** How onnxruntime begins when it could not load or start the library itself. */
 const noBackend = 'no available backend found';
 
@@ -136,6 +138,8 @@ async function createSession(
       executionProviders: [configured(provider)],
       intraOpNumThreads: threads,
       graphOptimizationLevel: 'all',
+      // What is wrong is thrown; a page would have its console filled with what runs beside a GPU and why.
+      logSeverityLevel: fatalSeverity,
     });
   } catch (thrown) {
     const reason = reasonOf(thrown);

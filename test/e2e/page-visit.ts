@@ -1,6 +1,9 @@
 import type { BrowserContext, Page } from 'playwright-core';
 import { waitUntil } from './support.ts';
 
+/** Of the test itself, and what Chromium warns of when somebody asks whether there is WebGPU. */
+const expected = ['blocked by Playwright', 'No available adapters.'];
+
 /** The page as somebody sees and handles it. */
 export class Visit {
   readonly page: Page;
@@ -12,8 +15,8 @@ export class Visit {
     this.page = page;
     this.context = page.context();
     page.on('console', (message) => {
-      const isOwn = message.text().includes('blocked by Playwright');
-      if (['error', 'warning'].includes(message.type()) && !isOwn) this.complaints.push(message.text());
+      const isExpected = expected.some((words) => message.text().includes(words));
+      if (['error', 'warning'].includes(message.type()) && !isExpected) this.complaints.push(message.text());
     });
     page.on('pageerror', (error) => this.complaints.push(`thrown: ${error.message}`));
   }

@@ -3,79 +3,27 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { type Browser, type BrowserContextOptions, chromium } from 'playwright-core';
-import sharp from 'sharp';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { findPage } from '../../scripts/page.ts';
-import { chromiumFlags, systemChromium } from '../support/browser.ts';
-import { skip } from '../support/data.ts';
+import { chromiumFlags } from '../support/browser.ts';
 import { seven, Visit } from './page-visit.ts';
-import { cleanUp, note, type Server, startServer } from './support.ts';
+import { pageSuite } from './page-world.ts';
+import { note, startServer } from './support.ts';
 
-const bundles = ['--bundle', 'b-lenet-mnist', '--bundle', 'b-resnet-cifar10'];
 const maxPageBytes = 150_000;
-const found = systemChromium();
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-interface World {
-  readonly browser: Browser;
-  readonly cloud: Server;
-}
-let world: Promise<World> | undefined;
-
-async function makeWorld(executablePath: string): Promise<World> {
-  const args = [...chromiumFlags, '--use-fake-device-for-media-stream'];
-  const [browser, cloud] = await Promise.all([
-    chromium.launch({ executablePath, args }),
-    startServer('cloud', ['--page', ...bundles]),
-  ]);
-  return { browser, cloud };
-}
-
-const page = suite('the page');
-
-page.after(async () => {
-  if (world !== undefined) {
-    const { browser, cloud } = await world;
-    await browser.close();
-    // By its own end: one that is killed leaves the page that it has built.
-    await cloud.stop();
-  }
-  await cleanUp();
-});
-
-interface VisitOptions extends BrowserContextOptions {
-  readonly before?: (visit: Visit) => Promise<unknown>;
-}
-
-/** A test with a visitor of its own, skipped with the reason where there is no browser. */
-function visiting(
-  name: string,
-  test: (visit: Visit, world: World) => Promise<void>,
-  options: VisitOptions = {},
-): void {
-  page(name, async () => {
-    if ('lacking' in found) return skip(found.lacking);
-    world ??= makeWorld(found.path);
-    const { browser, cloud } = await world;
-    const { before, ...settings } = options;
-    const context = await browser.newContext({ serviceWorkers: 'block', ...settings });
-    try {
-      const visit = new Visit(await context.newPage());
-      await before?.(visit);
-      await visit.page.goto(`${cloud.url}/page/`);
-      await test(visit, { browser, cloud });
-    } finally {
-      await context.close();
-    }
-  });
-}
+const { page, inWorld, visiting } = pageSuite('the page', [
+  ...chromiumFlags,
+  '--use-fake-device-for-media-stream',
+]);
 
 visiting(
   'answers a digit drawn with the mouse on the device, and sends one to the server when nothing may leave',
   async (visit) => {
     await visit.ready();
+    assert.match(await visit.text('provider-words'), 'by WebAssembly');
+    assert.ok(await visit.page.isHidden('#provider-field'), 'WebGPU is offered where there is none');
     await visit.draw(seven);
     await visit.says('verdict-head', 'Left by the off-ramp');
     assert.is(await visit.text('verdict-class'), '7');
@@ -193,23 +141,6 @@ visiting('can be used with the keyboard alone', async (visit) => {
   await visit.says('verdict-head', 'Travelled');
 });
 
-visiting('says what is wrong with a file, and goes on', async (visit) => {
-  await visit.ready();
-  await visit.file('notes.txt', 'text/plain', Buffer.from('no picture'));
-  await visit.says('notice-words', 'no picture that this browser can read');
-  await visit.file('broken.png', 'image/png', Buffer.from('no picture'));
-  await visit.says('notice-words', 'no picture that this browser can read');
-  const photograph = await sharp({ create: { width: 8200, height: 6100, channels: 3, background: '#fff' } })
-    .composite([{ input: { create: { width: 700, height: 4200, channels: 3, background: '#000' } } }])
-    .jpeg()
-    .toBuffer();
-  await visit.file('photograph.jpg', 'image/jpeg', photograph);
-  await visit.says('verdict-class', '1');
-  await visit.says('bytes-words', `${photograph.length.toLocaleString('en')} bytes`);
-  assert.ok(await visit.page.isHidden('#notice'));
-  assert.equal(visit.complaints, []);
-});
-
 visiting('shows what the camera sees until it is stopped, and says when it is refused', async (visit) => {
   await visit.ready();
   await visit.page.click('#camera');
@@ -223,34 +154,6 @@ visiting('shows what the camera sees until it is stopped, and says when it is re
   await visit.page.click('#camera');
   assert.is(await visit.text('camera'), 'Camera');
 });
-
-visiting(
-  'says that WebAssembly is blocked',
-  async (visit) => {
-    await visit.says('notice-words', 'WebAssembly');
-    assert.not(await visit.page.isHidden('#notice-retry'));
-  },
-  {
-    before: ({ page: own }) =>
-      own.route('**/worker-*.js', async (route) => {
-        const response = await route.fetch();
-        const headers = response.headers();
-        const policy = headers['content-security-policy']?.replace(" 'wasm-unsafe-eval'", '') ?? '';
-        await route.fulfill({ response, headers: { ...headers, 'content-security-policy': policy } });
-      }),
-  },
-);
-
-visiting(
-  'says that its server does not answer, and starts when it is asked to try again',
-  async (visit) => {
-    await visit.says('notice-words', 'does not answer');
-    await visit.page.unroute('**/config.json');
-    await visit.page.click('#notice-retry');
-    await visit.ready();
-  },
-  { before: ({ page: own }) => own.route('**/config.json', (route) => route.abort()) },
-);
 
 visiting('runs nothing but its own scripts and styles', async (visit) => {
   await visit.ready();
@@ -267,10 +170,7 @@ visiting('runs nothing but its own scripts and styles', async (visit) => {
   assert.ok(await visit.page.evaluate('globalThis.ran === undefined && crossOriginIsolated'));
 });
 
-page('asks for the token of its server, and keeps it out of every address', async () => {
-  if ('lacking' in found) return skip(found.lacking);
-  world ??= makeWorld(found.path);
-  const { browser } = await world;
+inWorld('asks for the token of its server, and keeps it out of every address', async ({ browser }) => {
   const token = 'a-token-that-is-in-no-address';
   const cloud = await startServer('cloud', ['--page'], { OFFRAMP_CLOUD_TOKEN: token });
   const context = await browser.newContext({ serviceWorkers: 'block' });
@@ -299,10 +199,8 @@ page('asks for the token of its server, and keeps it out of every address', asyn
   await cloud.stop();
 });
 
-page('is served by an edge daemon too, asks its server, and opens without either', async () => {
-  if ('lacking' in found) return skip(found.lacking);
-  world ??= makeWorld(found.path);
-  const { browser, cloud } = await world;
+inWorld('is served by an edge daemon too, asks its server, and opens without either', async (world) => {
+  const { browser, cloud } = world;
   const edge = await startServer('edge', ['--page', '--cloud', cloud.wsUrl]);
   const context = await browser.newContext();
   const visit = new Visit(await context.newPage());

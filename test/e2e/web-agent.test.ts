@@ -1,5 +1,5 @@
 /** The agent inside a page of a real Chromium, under strict headers, against a real server process. */
-import { existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import sharp from 'sharp';
@@ -7,50 +7,23 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { startAgent } from '../../edge/daemon/index.ts';
 import type { Answer } from '../../edge/web/index.ts';
-import { readDataset } from '../../scripts/data/index.ts';
-import { blobPicture } from '../../scripts/demo/blobs.ts';
 import { readPage } from '../docs/page.ts';
-import { drawnImage } from '../runtime/real-bundle.ts';
 import { systemChromium } from '../support/browser.ts';
-import { dataFolder, skip } from '../support/data.ts';
+import { skip } from '../support/data.ts';
 import { editedBundle, inLanes, temporaryFolder } from './images.ts';
-import {
-  cleanUp,
-  type Environment,
-  note,
-  projectFolder,
-  type Server,
-  startServer,
-  waitUntil,
-} from './support.ts';
+import { cleanUp, type Environment, note, type Server, startServer, waitUntil } from './support.ts';
 import { AgentPage, holdsInPage, launch, type PlainAnswer } from './web-browser.ts';
 import { buildWeb, Site, violations } from './web-site.ts';
+import { digits, joined, photographs, type Subject } from './web-subjects.ts';
 
 const token = 'a-token-that-is-in-no-address';
 const env = { OFFRAMP_CLOUD_TOKEN: token };
 const patientMs = 60_000;
 const tolerance = 1e-4;
 
-interface Subject {
-  readonly id: string;
-  readonly folder: string;
-  readonly images: readonly Uint8Array[];
-}
-
-const lenet = subject('b-lenet-mnist', 'mnist', (index) => drawnImage(index));
-const resnet = subject('b-resnet-cifar10', 'cifar10', (index) => blobPicture([32, 32, 3], index));
+const lenet = digits(500);
+const resnet = photographs(500);
 const [digit = new Uint8Array(784)] = lenet.images;
-
-/** 500 images of the test split where there are any, else some that are drawn. */
-function subject(id: string, dataset: 'mnist' | 'cifar10', drawn: (index: number) => Uint8Array): Subject {
-  const folder = join(projectFolder, 'models', id);
-  const data = dataFolder();
-  if (data === undefined || !existsSync(join(data, dataset))) {
-    return { id, folder, images: Array.from({ length: 60 }, (_, index) => drawn(index)) };
-  }
-  const split = readDataset(dataset, data, 'test');
-  return { id, folder, images: Array.from({ length: 500 }, (_, index) => split.image(index)) };
-}
 
 /** What all tests share: one browser, one build, one site. */
 interface World {
@@ -83,10 +56,6 @@ function exampleOf(language: 'html' | 'js'): Uint8Array {
   const [, code = ''] =
     new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, 'm').exec(readPage('web.md')) ?? [];
   return new TextEncoder().encode(code);
-}
-
-function joined(images: readonly Uint8Array[]): Uint8Array {
-  return new Uint8Array(Buffer.concat(images));
 }
 
 async function png(grey: Uint8Array): Promise<Uint8Array> {

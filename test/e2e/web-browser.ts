@@ -54,8 +54,8 @@ interface Reply<Value> {
   readonly error?: PageError;
 }
 
-export function launch(path: string): Promise<Browser> {
-  return chromium.launch({ executablePath: path, args: chromiumFlags });
+export function launch(path: string, flags: readonly string[] = chromiumFlags): Promise<Browser> {
+  return chromium.launch({ executablePath: path, args: [...flags] });
 }
 
 /** Waits for an expression to hold. Playwright's own way has the page evaluate it, which the policy forbids. */

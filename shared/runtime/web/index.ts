@@ -1,4 +1,4 @@
 export type { LibraryOf } from '../library.ts';
 export { startWebRunner, type WebRunnerOptions } from './start-web-runner.ts';
 export { type ThreadFacts, threadsFor } from './threads.ts';
-export { wasmLibrary } from './wasm-library.ts';
+export { webLibrary } from './web-library.ts';
