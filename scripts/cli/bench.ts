@@ -21,6 +21,7 @@ export function defineBench(): Command {
         'offramp bench device --device webgpu --data ../data',
         'offramp bench edge',
         'offramp bench drift --data ../data',
+        'offramp bench web',
         "offramp bench e2e --scenario six-links --data ../data --only 'lte/*' --compare",
         'npm run -s bench -- scheduler --json',
       ),
@@ -31,6 +32,7 @@ export function defineBench(): Command {
   addEdge(command);
   addDrift(command);
   addE2e(command);
+  addWeb(command);
   return command;
 }
 
@@ -265,6 +267,25 @@ function addDrift(command: Command): void {
     .action(async (options) => {
       const { benchDriftCommand } = await import('../commands/bench-drift.ts');
       await benchDriftCommand(options);
+    });
+}
+
+function addWeb(command: Command): void {
+  command
+    .command('web')
+    .description("See how soon a visitor of the page has the first answer, in this machine's Chromium.")
+    .addHelpText('before', examples('offramp bench web', 'offramp bench web --visits 30 --json'))
+    .option('--bundle <id or folder>', 'bundle that the page shows', 'b-lenet-mnist')
+    .option(
+      '--visits <number>',
+      'visits with nothing cached, and as many of a kept page',
+      wholeNumber(1, 1000),
+      10,
+    )
+    .option('--json', 'print JSON')
+    .action(async (options) => {
+      const { benchWebCommand } = await import('../commands/bench-web.ts');
+      await benchWebCommand(options);
     });
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { OfframpError } from '../../shared/errors.ts';
 import type { Comparison } from '../bench/e2e/compare.ts';
 import type { LiveResult } from '../bench/e2e/live-cell.ts';
+import type { WebBench } from '../bench/web/bench.ts';
 import type { RunRecord } from '../evaluate/run-record.ts';
 import type { TableEntry } from '../evaluate/table/figures.ts';
 import type { RunResult, Scenario } from '../simulate/index.ts';
@@ -29,12 +30,16 @@ export interface LiveDocument extends RunRecord {
   readonly comparisons?: readonly Comparison[];
 }
 
+/** What `bench web --json` says. */
+export interface WebDocument extends RunRecord, WebBench {}
+
 /** Everything that the page may be made of; what was not measured is absent. */
 export interface Documents {
   readonly table?: TableDocument;
   readonly links?: SimulatedDocument;
   readonly linksLive?: LiveDocument;
   readonly againstLive?: LiveDocument;
+  readonly web?: WebDocument;
 }
 
 /** The file of each document. */
@@ -43,6 +48,7 @@ export const documentFiles: Readonly<Record<keyof Documents, string>> = {
   links: 'six-links.json',
   linksLive: 'six-links-live.json',
   againstLive: 'against-live.json',
+  web: 'web.json',
 };
 
 /** Reads what is there. @throws OfframpError DATA_CORRUPT for a file that none of our commands wrote. */
@@ -50,20 +56,22 @@ export function readDocuments(folder: string): Documents {
   const table = readDocument<TableDocument>(folder, 'table', 'bundles');
   const links = readDocument<SimulatedDocument>(folder, 'links', 'results');
   const linksLive = readDocument<LiveDocument>(folder, 'linksLive', 'results');
+  const web = readDocument<WebDocument>(folder, 'web', 'warm');
   const againstLive = readDocument<LiveDocument>(folder, 'againstLive', 'comparisons');
   return {
     ...(table !== undefined && { table }),
     ...(links !== undefined && { links }),
     ...(linksLive !== undefined && { linksLive }),
     ...(againstLive !== undefined && { againstLive }),
+    ...(web !== undefined && { web }),
   };
 }
 
-/** @param list a field that the document has to have. */
+/** @param field one that the document has to have, a list or an object. */
 function readDocument<T extends RunRecord>(
   folder: string,
   name: keyof Documents,
-  list: keyof T & string,
+  field: keyof T & string,
 ): T | undefined {
   const file = join(folder, documentFiles[name]);
   if (!existsSync(file)) return undefined;
@@ -78,9 +86,13 @@ function readDocument<T extends RunRecord>(
   } catch {
     throw corrupt('no JSON');
   }
-  if (typeof json !== 'object' || json === null || !Array.isArray(Reflect.get(json, list))) {
-    throw corrupt(`no list '${list}'`);
+  if (typeof json !== 'object' || json === null || !isCompound(Reflect.get(json, field))) {
+    throw corrupt(`no '${field}'`);
   }
   // Written by this very program; what else may be wrong shows in the page.
   return json as T;
+}
+
+function isCompound(value: unknown): boolean {
+  return typeof value === 'object' && value !== null;
 }

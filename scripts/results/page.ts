@@ -7,6 +7,7 @@ import {
   type LiveDocument,
   type SimulatedDocument,
   type TableDocument,
+  type WebDocument,
 } from './documents.ts';
 import { bestFixed, costTable, gridOf, latencyTable, rightTable } from './links.ts';
 import { markdownTable, ms, percentOf, signedPercent } from './markdown.ts';
@@ -27,12 +28,13 @@ const picture = 'cloud only, picture';
 const closeNote = 'mean and p50 within 5 %, p95 within 10 %, every route within 2 points';
 
 /** Writes the page from what was measured. Pure: the same documents give the same text. */
-export function resultsPage({ table, links, linksLive, againstLive }: Documents): ResultsPage {
+export function resultsPage({ table, links, linksLive, againstLive, web }: Documents): ResultsPage {
   const sections = [
     ...(table === undefined ? [] : [tableSection(table)]),
     ...(links === undefined ? [] : [linksSection(links)]),
     ...(linksLive === undefined ? [] : [liveSection(linksLive)]),
     ...(againstLive === undefined ? [] : [againstSection(againstLive)]),
+    ...(web === undefined ? [] : [webSection(web)]),
   ];
   const head = [
     '# Results on one page',
@@ -169,6 +171,24 @@ function againstSection(document: LiveDocument): Section {
     source(document, documentFiles.againstLive),
   ];
   return { markdown: markdown.join('\n\n'), charts: [chart] };
+}
+
+function webSection(document: WebDocument): Section {
+  const { bundle, browser, visits, cold, warm } = document;
+  const rows = Object.entries({ 'nothing cached': cold, 'kept by an earlier visit': warm }).map(
+    ([name, { readyMs, answerMs }]) => [
+      name,
+      ...[readyMs, answerMs].map(({ p50, p95 }) => `${p50.toFixed(0)}, ${p95.toFixed(0)}`),
+    ],
+  );
+  const markdown = [
+    '## The page: how soon the first answer',
+    `Milliseconds from the beginning of a visit until pictures may be shown, and until the answer to one that is shown at that very moment can be read; ` +
+      `${bundle}, ${browser}, ${visits} visits each, page and server on one machine.`,
+    markdownTable(['visit', 'ready, p50, p95', 'first answer, p50, p95'], rows),
+    source(document, documentFiles.web),
+  ];
+  return { markdown: markdown.join('\n\n'), charts: [] };
 }
 
 function shown({ name, alt }: ChartFile): string {

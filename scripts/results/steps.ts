@@ -19,6 +19,7 @@ const commands: Readonly<Record<StepName, readonly string[]>> = {
     ...['bench', 'e2e', '--scenario', 'against-live', '--compare', '--jobs', '2'],
     ...['--emulator', 'packet', '--congestion', 'cubic'],
   ],
+  web: ['bench', 'web', '--json'],
 };
 
 const digits = 6;

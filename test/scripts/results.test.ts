@@ -106,6 +106,22 @@ Page('counts how many simulations were close, and shows them beside the real run
   assert.is(charts.length, 1);
 });
 
+Page('has how soon the page in a browser answers', () => {
+  const times = (p50: number) => ({ p50, p95: 2 * p50, p99: 3 * p50 });
+  const visits = (answer: number) => ({ readyMs: times(answer / 2), answerMs: times(answer) });
+  const web = {
+    ...record,
+    bundle: 'b',
+    browser: 'Chromium 1',
+    visits: 10,
+    cold: visits(900),
+    warm: visits(300),
+  };
+  const { markdown } = resultsPage({ web });
+  assert.match(markdown, '| kept by an earlier visit | 150, 300 | 300, 600 |');
+  assert.match(markdown, '| nothing cached | 450, 900 | 900, 1800 |');
+});
+
 Page('a name with a bar does not break its table', () => {
   const links = { ...record, scenario, results: [run('near|far', 'ours', 11)] };
   assert.match(resultsPage({ links }).markdown, 'near\\|far');
